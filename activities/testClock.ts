@@ -1,0 +1,62 @@
+import { Context } from '@temporalio/activity';
+import { completeAdvance } from '../src/billing/testClocks.js';
+import type { Core, TestClockRef } from '../src/core.js';
+import { findDueOnClock } from '../src/storage/schedule.js';
+import { findTestClock, moveTestClock } from '../src/storage/testClocks.js';
+
+export interface TestClockActivities {
+  advanceToTarget(ref: TestClockRef): Promise<void>;
+  failAdvance(ref: TestClockRef): Promise<void>;
+}
+
+export interface TestClockDeps {
+  core: Core;
+  /** Tells a subscription that its clock stands at `now`; returns when everything due there is done. */
+  clockAdvanced(ref: { accountId: string; subscriptionId: string }, now: number): Promise<void>;
+  /** Returns when every alert that acknowledged events of the clock's customers make due is recorded. */
+  settleAlerts(ref: TestClockRef): Promise<void>;
+}
+
+const HEARTBEAT_MS = 2000;
+
+export function createTestClockActivities(deps: TestClockDeps): TestClockActivities {
+  const { core } = deps;
+  return {
+    /**
+     * Moves the clock from due instant to due instant up to its target. What it has done is in the database, so a
+     * repeated call goes on where the last one stopped.
+     */
+    async advanceToTarget(ref) {
+      const heartbeat = setInterval(() => { Context.current().heartbeat(); }, HEARTBEAT_MS);
+      try {
+        await advance(deps, ref);
+      } finally {
+        clearInterval(heartbeat);
+      }
+    },
+    async failAdvance(ref) {
+      await core.db.transaction((tx) => completeAdvance(tx, core, ref, 'internal_failure'));
+    },
+  };
+}
+
+async function advance(deps: TestClockDeps, ref: TestClockRef): Promise<void> {
+  const { db } = deps.core;
+  const { accountId, testClockId } = ref;
+  const { cancellationSignal } = Context.current();
+  await deps.settleAlerts(ref);
+  for (;;) {
+    cancellationSignal.throwIfAborted();
+    const clock = await findTestClock(db, accountId, testClockId);
+    if (clock === null || clock.targetTime === null) return;
+    const due = await findDueOnClock(db, accountId, testClockId, clock.targetTime);
+    const instant = due[0]?.dueAt ?? clock.targetTime;
+    await moveTestClock(db, accountId, testClockId, instant);
+    const now = due.filter((subscription) => subscription.dueAt === instant);
+    await Promise.all(now.map((subscription) => deps.clockAdvanced(subscription, instant)));
+    if (due.length > 0) continue;
+    await deps.settleAlerts(ref);
+    await db.transaction((tx) => completeAdvance(tx, deps.core, ref, 'ready'));
+    return;
+  }
+}

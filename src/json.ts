@@ -1,0 +1,38 @@
+/**
+ * What JSON can carry. A bigint is written as a whole number with every digit. Prices and quantities are strings.
+ * A property whose value is undefined is left out.
+ */
+export type JsonValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | undefined
+  | readonly JsonValue[]
+  | JsonObject;
+
+export type JsonObject = { readonly [key: string]: JsonValue };
+
+/** JSON text of a value, like JSON.stringify, but exact for bigints of any size. */
+export function toJsonText(value: JsonValue): string {
+  switch (typeof value) {
+    case 'bigint':
+      return value.toString();
+    case 'undefined':
+      return 'null';
+    case 'object':
+      break;
+    default:
+      return JSON.stringify(value);
+  }
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `[${(value as readonly JsonValue[]).map(toJsonText).join(',')}]`;
+  let text = '';
+  for (const key of Object.keys(value)) {
+    const property = (value as JsonObject)[key];
+    if (property === undefined) continue;
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${toJsonText(property)}`;
+  }
+  return `{${text}}`;
+}

@@ -1,0 +1,115 @@
+import type { JsonObject } from '../json.js';
+import type { PriceRecord } from '../storage/prices.js';
+import type { SubscriptionItemRecord, SubscriptionRecord } from '../storage/subscriptions.js';
+import { planObject, priceObject } from './price.js';
+import { unixSeconds, unixSecondsOrNull } from './values.js';
+
+/** A `subscription_item`; the period lives here, not on the subscription (docs.stripe.com/api/subscription_items). */
+export function subscriptionItemObject(item: SubscriptionItemRecord, price: PriceRecord): JsonObject {
+  return {
+    id: item.id,
+    object: 'subscription_item',
+    billed_until: null,
+    billing_thresholds: null,
+    created: unixSeconds(item.createdAt),
+    current_period_end: unixSeconds(item.period.end),
+    current_period_start: unixSeconds(item.period.start),
+    current_trial: null,
+    discounts: [],
+    metadata: item.metadata,
+    plan: planObject(price),
+    price: priceObject(price),
+    ...(item.quantity === null ? {} : { quantity: item.quantity }),
+    subscription: item.subscriptionId,
+    tax_rates: [],
+  };
+}
+
+/** A `subscription` with its items (docs.stripe.com/api/subscriptions/object). `prices` holds every item's price. */
+export function subscriptionObject(
+  subscription: SubscriptionRecord,
+  items: readonly SubscriptionItemRecord[],
+  prices: ReadonlyMap<string, PriceRecord>,
+): JsonObject {
+  const s = subscription;
+  const rendered = items.map((item) => {
+    const price = prices.get(item.priceId);
+    if (price === undefined) throw new Error(`price ${item.priceId} of a subscription item does not exist`);
+    return subscriptionItemObject(item, price);
+  });
+  const [only] = rendered.length === 1 ? rendered : [];
+  return {
+    id: s.id,
+    object: 'subscription',
+    application: null,
+    application_fee_percent: null,
+    automatic_tax: { disabled_reason: null, enabled: false, liability: null },
+    billing_cycle_anchor: unixSeconds(s.anchor),
+    billing_cycle_anchor_config: null,
+    billing_mode: { flexible: { proration_discounts: 'included' }, type: 'flexible', updated_at: null },
+    billing_schedules: [],
+    billing_thresholds: null,
+    cancel_at: unixSecondsOrNull(s.cancelAt),
+    cancel_at_period_end: s.cancelAtPeriodEnd,
+    canceled_at: unixSecondsOrNull(s.canceledAt),
+    cancellation_details: {
+      comment: s.cancellationDetails.comment ?? null,
+      feedback: s.cancellationDetails.feedback ?? null,
+      reason: s.cancellationDetails.reason ?? null,
+    },
+    collection_method: s.collectionMethod,
+    created: unixSeconds(s.createdAt),
+    currency: s.currency,
+    customer: s.customerId,
+    customer_account: null,
+    days_until_due: s.daysUntilDue,
+    default_payment_method: null,
+    default_source: null,
+    default_tax_rates: [],
+    description: s.details.description ?? null,
+    discounts: [],
+    ended_at: unixSecondsOrNull(s.endedAt),
+    invoice_settings: {
+      account_tax_ids: null,
+      custom_fields: null,
+      description: null,
+      footer: null,
+      issuer: { type: 'self' },
+    },
+    items: {
+      object: 'list',
+      data: rendered,
+      has_more: false,
+      total_count: rendered.length,
+      url: `/v1/subscription_items?subscription=${s.id}`,
+    },
+    latest_invoice: s.latestInvoiceId,
+    livemode: s.livemode,
+    managed_payments: { enabled: false },
+    metadata: s.metadata,
+    next_pending_invoice_item_invoice: null,
+    on_behalf_of: null,
+    pause_collection: null,
+    payment_settings: {
+      payment_method_options: null,
+      payment_method_types: null,
+      save_default_payment_method: 'off',
+    },
+    pending_invoice_item_interval: null,
+    pending_setup_intent: null,
+    pending_update: null,
+    // Stripe still sends these two of a subscription with one item.
+    plan: only?.plan ?? null,
+    quantity: only?.quantity ?? null,
+    schedule: null,
+    start_date: unixSeconds(s.startedAt),
+    status: s.status,
+    test_clock: s.testClockId,
+    transfer_data: null,
+    trial_end: null,
+    trial_settings: {
+      end_behavior: { billing_cycle_anchor: null, missing_payment_method: 'create_invoice' },
+    },
+    trial_start: null,
+  };
+}

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode } from '@temporalio/worker';
+import type { Logger } from '@temporalio/worker';
+import { BUNDLE_PREFIX } from './runDirectory.js';
+import type { WorkflowBundle } from './provided.js';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const SOURCES = ['workflows', 'src', 'package-lock.json'];
+
+const QUIET: Logger = {
+  log: () => undefined,
+  trace: () => undefined,
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (message) => process.stderr.write(`${message}\n`),
+  error: (message) => process.stderr.write(`${message}\n`),
+};
+
+/**
+ * Bundles the workflows once for all test files, and again only when a source has changed. A failure is handed on
+ * instead of thrown, so that it fails the tests that need workflows and no others.
+ */
+export async function buildWorkflowBundle(): Promise<WorkflowBundle> {
+  try {
+    return { path: await bundle(join(ROOT, 'workflows', 'index.ts')) };
+  } catch (error) {
+    return { problem: String(error) };
+  }
+}
+
+async function bundle(entry: string): Promise<string> {
+  const hash = createHash('sha256').update(entry);
+  for (const source of SOURCES) addToHash(hash, join(ROOT, source));
+  const file = join(tmpdir(), `${BUNDLE_PREFIX}${hash.digest('hex').slice(0, 16)}.js`);
+  if (existsSync(file)) return file;
+  const { code } = await bundleWorkflowCode({ workflowsPath: entry, logger: QUIET });
+  const partial = `${file}.${process.pid}`;
+  writeFileSync(partial, code);
+  renameSync(partial, file);
+  return file;
+}
+
+function addToHash(hash: ReturnType<typeof createHash>, path: string): void {
+  const entries = listTree(path);
+  for (const file of entries) hash.update(file).update(readFileSync(file));
+}
+
+function listTree(path: string): string[] {
+  if (!existsSync(path)) return [];
+  if (path.endsWith('.json')) return [path];
+  return readdirSync(path, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}

@@ -1,0 +1,3 @@
+export { reconcile } from './reconcile.js';
+export { subscription } from './subscription.js';
+export { testClock } from './testClock.js';
