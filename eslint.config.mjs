@@ -5,18 +5,30 @@ const NODE_MODULES_MESSAGE = 'Pure code: no I/O, no clock, nothing of Node.';
 
 /** What makes a replay differ, or reaches outside: forbidden where code must be deterministic. */
 const NOT_DETERMINISTIC = [
-  { selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']", message: 'Pass the instant in.' },
-  { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Pass the instant in.' },
-  { selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']", message: 'Not repeatable.' },
-  { selector: 'Program > VariableDeclaration[kind=/^(let|var)$/]', message: 'Module state is shared by executions.' },
   {
-    selector: "Program > ExportNamedDeclaration > VariableDeclaration[kind=/^(let|var)$/]",
+    selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
+    message: 'Pass the instant in.',
+  },
+  { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'Pass the instant in.' },
+  {
+    selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']",
+    message: 'Not repeatable.',
+  },
+  {
+    selector: 'Program > VariableDeclaration[kind=/^(let|var)$/]',
+    message: 'Module state is shared by executions.',
+  },
+  {
+    selector: 'Program > ExportNamedDeclaration > VariableDeclaration[kind=/^(let|var)$/]',
     message: 'Module state is shared by executions.',
   },
 ];
 
 const BINARY_FLOATS = [
-  { selector: "CallExpression[callee.name='Number']", message: 'No float for money, price or quantity: use Decimal.' },
+  {
+    selector: "CallExpression[callee.name='Number']",
+    message: 'No float for money, price or quantity: use Decimal.',
+  },
   { selector: "CallExpression[callee.property.name='toFixed']", message: 'Format from exact digits.' },
   {
     selector: "CallExpression[callee.object.name='Math'][callee.property.name=/^(round|floor|ceil|trunc)$/]",
@@ -42,7 +54,20 @@ const FORBIDDEN_GLOBALS = [
 
 /** Node's built-ins with and without prefix, except assert, which the workflow sandbox has. */
 const NODE_IMPORTS = {
-  group: ['node:*', 'fs', 'fs/*', 'path', 'os', 'crypto', 'http', 'https', 'net', 'child_process', 'timers', 'timers/*'],
+  group: [
+    'node:*',
+    'fs',
+    'fs/*',
+    'path',
+    'os',
+    'crypto',
+    'http',
+    'https',
+    'net',
+    'child_process',
+    'timers',
+    'timers/*',
+  ],
   message: NODE_MODULES_MESSAGE,
 };
 
@@ -69,8 +94,14 @@ export default defineConfig(
       // `() => push(x)` where nobody looks at the result is shorter and no less clear.
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
-      'no-restricted-exports': ['error', { restrictDefaultExports: { direct: true, named: true, defaultFrom: true } }],
-      'no-restricted-syntax': ['error', { selector: 'ExportAllDeclaration', message: 'Name what you export.' }],
+      'no-restricted-exports': [
+        'error',
+        { restrictDefaultExports: { direct: true, named: true, defaultFrom: true } },
+      ],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'ExportAllDeclaration', message: 'Name what you export.' },
+      ],
       'no-console': 'error',
       // `== null` asks for null and undefined at once.
       eqeqeq: ['error', 'always', { null: 'ignore' }],
@@ -103,14 +134,23 @@ export default defineConfig(
   {
     files: ['workflows/**/*.ts'],
     rules: {
-      'no-restricted-globals': ['error', ...FORBIDDEN_GLOBALS.filter((name) => !name.startsWith('set')), 'console'],
+      'no-restricted-globals': [
+        'error',
+        ...FORBIDDEN_GLOBALS.filter((name) => !name.startsWith('set')),
+        'console',
+      ],
       'no-restricted-imports': [
         'error',
         {
           patterns: [
             NODE_IMPORTS,
             {
-              group: ['@temporalio/client', '@temporalio/worker', '@temporalio/activity', '@temporalio/testing'],
+              group: [
+                '@temporalio/client',
+                '@temporalio/worker',
+                '@temporalio/activity',
+                '@temporalio/testing',
+              ],
               message: 'Not in workflow code.',
             },
           ],
@@ -119,7 +159,9 @@ export default defineConfig(
       // A workflow may read its own clock through Date: the sandbox makes it the workflow's time.
       'no-restricted-syntax': [
         'error',
-        ...NOT_DETERMINISTIC.filter(({ selector }) => !selector.includes("'Math'") || selector.includes('random')),
+        ...NOT_DETERMINISTIC.filter(
+          ({ selector }) => !selector.includes("'Math'") || selector.includes('random'),
+        ),
         {
           selector: "CallExpression[callee.name='setTimeout'], CallExpression[callee.name='setInterval']",
           message: 'Use the one waiting helper.',

@@ -47,7 +47,7 @@ export function createSubscriptionActivities(
       return plan(ref);
     },
     async fireAlert(alert) {
-      await fireAlert(core.db, alert);
+      await fireAlert(core, alert);
     },
   });
 }

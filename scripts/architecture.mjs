@@ -9,7 +9,8 @@ import { ROOT } from './lib/shared.mjs';
 
 const MODULES_MIN = 30;
 const SQL_FOLDERS = ['src/storage/', 'src/metering/'];
-const SQL = /[`'"]\s*(select\s[\s\S]*?\bfrom\b|insert\s+into\s|update\s+[a-z_]+\s+set\s|delete\s+from\s|create\s+table\s)/i;
+const SQL =
+  /[`'"]\s*(select\s[\s\S]*?\bfrom\b|insert\s+into\s|update\s+[a-z_]+\s+set\s|delete\s+from\s|create\s+table\s)/i;
 
 process.chdir(ROOT);
 const folders = ['src', 'workflows', 'activities'].filter((folder) => existsSync(folder));
@@ -19,11 +20,14 @@ process.exitCode = problems.length === 0 ? 0 : 1;
 
 async function wrongImports(paths) {
   const options = await extractDepcruiseOptions('./.dependency-cruiser.cjs');
-  const { output } = await cruise(paths, options, undefined, { tsConfig: extractTsConfig('./tsconfig.json') });
+  const { output } = await cruise(paths, options, undefined, {
+    tsConfig: extractTsConfig('./tsconfig.json'),
+  });
   const { summary, modules } = output;
   const read = modules.filter(({ source }) => /^(src|workflows|activities)\//.test(source)).length;
   const found = summary.violations.map(
-    ({ rule, from, to, cycle }) => `${rule.name}: ${from} → ${cycle ? cycle.map(({ name }) => name).join(' → ') : to}`,
+    ({ rule, from, to, cycle }) =>
+      `${rule.name}: ${from} → ${cycle ? cycle.map(({ name }) => name).join(' → ') : to}`,
   );
   process.stdout.write(`${read} modules read, ${found.length} forbidden imports\n`);
   if (read < MODULES_MIN) found.push(`only ${read} modules were read, expected at least ${MODULES_MIN}`);

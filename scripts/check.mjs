@@ -4,7 +4,9 @@ import { CHECKS, describeCheck, runChecks } from './lib/tasks.mjs';
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !CHECKS.some((check) => check.name === name));
 if (unknown.length > 0) {
-  process.stderr.write(`unknown check ${unknown.join(', ')}; there are ${CHECKS.map(({ name }) => name).join(', ')}\n`);
+  process.stderr.write(
+    `unknown check ${unknown.join(', ')}; there are ${CHECKS.map(({ name }) => name).join(', ')}\n`,
+  );
   process.exit(2);
 }
 const checks = CHECKS.filter(({ name }) => wanted.length === 0 || wanted.includes(name));

@@ -4,5 +4,8 @@ import { join } from 'node:path';
 import { ROOT } from './lib/shared.mjs';
 
 const biome = join(ROOT, 'node_modules', '@biomejs', 'biome', 'bin', 'biome');
-const result = spawnSync(process.execPath, [biome, 'format', '--write', '.'], { cwd: ROOT, stdio: 'inherit' });
+const result = spawnSync(process.execPath, [biome, 'format', '--write', '.'], {
+  cwd: ROOT,
+  stdio: 'inherit',
+});
 process.exitCode = result.status ?? 1;

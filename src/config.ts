@@ -16,10 +16,12 @@ const wholeNumber = z
   .transform((text) => Number.parseInt(text, 10));
 
 const url = (protocols: readonly string[]) =>
-  z.string().refine(
-    (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol),
-    `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
-  );
+  z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol),
+      `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+    );
 
 const list = z.string().transform((text) =>
   text
@@ -46,7 +48,10 @@ const VARIABLES = z.object({
   TEMPORAL_CLI: z.string().optional().describe('path of the `temporal` binary (looked for)'),
   TEMPORAL_TEST_SERVER: z.string().optional().describe('path of `temporal-test-server` (looked for)'),
   DURABILL_HOST: z.string().default('127.0.0.1').describe('address the API listens on (127.0.0.1)'),
-  DURABILL_LOG_LEVEL: z.enum(LOG_LEVELS).default('info').describe(`${LOG_LEVELS.join(', ')} (info)`),
+  DURABILL_LOG_LEVEL: z
+    .enum(LOG_LEVELS)
+    .default('info')
+    .describe(`${LOG_LEVELS.join(', ')} (info)`),
   DURABILL_SIGNAL_BUDGET: wholeNumber
     .refine((value) => value >= 1, 'must be at least 1')
     .default(100)
@@ -54,13 +59,25 @@ const VARIABLES = z.object({
   DURABILL_DUE_SPREAD_SECONDS: wholeNumber
     .default(0)
     .describe('window over which coinciding period ends are spread (0)'),
-  DURABILL_PAYMENTS: z.enum(['manual', 'test', 'stripe']).default('manual').describe('manual, test or stripe (manual)'),
+  DURABILL_PAYMENTS: z
+    .enum(['manual', 'test', 'stripe'])
+    .default('manual')
+    .describe('manual, test or stripe (manual)'),
   STRIPE_SECRET_KEY: z.string().optional().describe('for the stripe provider (none)'),
   STRIPE_API_BASE: url(['http:', 'https:']).optional().describe("for the stripe provider (Stripe's own)"),
-  DURABILL_WEBHOOK_ALLOW: list.default([]).describe('CIDR list of private addresses that webhooks may reach (none)'),
-  DURABILL_WEBHOOK_RETRY_SECONDS: wholeNumber.default(60).describe('first delay of the webhook back-off (60)'),
-  DURABILL_ENCRYPTION_KEYS: list.default([]).describe('keys of the Temporal payload codec, newest first (none)'),
-  DURABILL_METRICS_TOKEN: z.string().optional().describe('opens /metrics to other hosts, as a Bearer token (none)'),
+  DURABILL_WEBHOOK_ALLOW: list
+    .default([])
+    .describe('CIDR list of private addresses that webhooks may reach (none)'),
+  DURABILL_WEBHOOK_RETRY_SECONDS: wholeNumber
+    .default(60)
+    .describe('first delay of the webhook back-off (60)'),
+  DURABILL_ENCRYPTION_KEYS: list
+    .default([])
+    .describe('keys of the Temporal payload codec, newest first (none)'),
+  DURABILL_METRICS_TOKEN: z
+    .string()
+    .optional()
+    .describe('opens /metrics to other hosts, as a Bearer token (none)'),
   DURABILL_CACHE_DIR: z.string().optional().describe('where downloaded servers are kept (~/.cache/durabill)'),
   DURABILL_POSTGRES_BIN: z
     .string()
@@ -184,7 +201,9 @@ function readPort(text: string, problems: string[]): number {
 }
 
 function readVariables(env: NodeJS.ProcessEnv, problems: string[]): Variables | null {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
   const parsed = VARIABLES.safeParse(given);
   if (!parsed.success) {
     problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
@@ -198,7 +217,9 @@ function readVariables(env: NodeJS.ProcessEnv, problems: string[]): Variables | 
 function unavailable(variables: Variables): string[] {
   const problems: string[] = [];
   if (variables.DURABILL_PAYMENTS !== 'manual') {
-    problems.push(`DURABILL_PAYMENTS: ${variables.DURABILL_PAYMENTS} is not available in this version, only manual`);
+    problems.push(
+      `DURABILL_PAYMENTS: ${variables.DURABILL_PAYMENTS} is not available in this version, only manual`,
+    );
   }
   if (variables.DURABILL_ENCRYPTION_KEYS.length > 0) {
     problems.push('DURABILL_ENCRYPTION_KEYS: not available in this version; payloads would not be encrypted');
@@ -212,7 +233,9 @@ function contradictions(variables: Variables): string[] {
     problems.push('TEMPORAL_TLS_CERT, TEMPORAL_TLS_KEY: set both or none');
   }
   if (variables.TEMPORAL_ADDRESS === undefined && variables.TEMPORAL_NAMESPACE !== 'default') {
-    problems.push('TEMPORAL_NAMESPACE: the embedded server has the namespace default; set TEMPORAL_ADDRESS as well');
+    problems.push(
+      'TEMPORAL_NAMESPACE: the embedded server has the namespace default; set TEMPORAL_ADDRESS as well',
+    );
   }
   return problems;
 }

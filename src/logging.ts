@@ -9,7 +9,14 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', '
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Paths whose values never reach a log line. */
-const SECRET_PATHS = ['apiKey', 'authorization', 'password', 'headers.authorization', '*.apiKey', '*.password'];
+const SECRET_PATHS = [
+  'apiKey',
+  'authorization',
+  'password',
+  'headers.authorization',
+  '*.apiKey',
+  '*.password',
+];
 
 /**
  * The logger of a process: JSON lines on stderr, so that stdout stays free for the ready line and for results.

@@ -5,6 +5,7 @@ import { startEngine } from './engine.js';
 import type { Engine } from './engine.js';
 import { createLogger } from './logging.js';
 import type { Logger } from './logging.js';
+import { PortTakenError } from './services.js';
 import { Shutdown } from './shutdown.js';
 import { abandonServers, ServerGaveUpError } from './supervise.js';
 import { BinaryNotFoundError } from './temporal/binaries.js';
@@ -27,15 +28,15 @@ async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<vo
   }
   const shutdown = new Shutdown(logger);
   let starting: Promise<unknown> = Promise.resolve();
-  const stop = stopper(shutdown, logger, () => starting);
-  listenForSignals(stop, logger);
-  followParent(stop, env);
+  const stopper = createStopper(shutdown, logger, () => starting);
+  listenForSignals(stopper, logger);
+  followParent(stopper, env);
 
   const lock = await lockDataDir(config.dataDir);
   await shutdown.add('data folder lock', () => lock.release());
   const onFatal = (error: Error) => {
     logger.fatal({ err: error }, 'cannot go on');
-    stop(1, 'fatal');
+    stopper.begin(1, 'fatal');
   };
   const engineStarting = startEngine(config, { logger, shutdown, onFatal });
   starting = engineStarting.catch(() => undefined);
@@ -51,22 +52,23 @@ async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<vo
   }
 }
 
-type Stop = (exitCode: number, reason: string) => void;
+interface Stopper {
+  /** Drains and exits. A second call changes nothing. */
+  begin(exitCode: number, reason: string): void;
+  /** What a signal asks for: the first drains, a later one exits at once. */
+  signalled(signal: string): void;
+}
 
-/** The first call drains and exits; a later one, or the deadline, exits at once. */
-function stopper(shutdown: Shutdown, logger: Logger, started: () => Promise<unknown>): Stop {
+function createStopper(shutdown: Shutdown, logger: Logger, started: () => Promise<unknown>): Stopper {
+  let begunAt: number | null = null;
   const force = (why: string) => {
     logger.error({ why }, 'exiting without waiting any longer');
     abandonServers();
     process.exit(1);
   };
-  let stopping = false;
-  return (exitCode, reason) => {
-    if (stopping) {
-      force(reason);
-      return;
-    }
-    stopping = true;
+  const begin = (exitCode: number, reason: string) => {
+    if (begunAt !== null) return;
+    begunAt = Date.now();
     logger.info({ reason }, 'stopping');
     const deadline = setTimeout(() => force('the deadline for stopping has passed'), STOP_MILLIS_MAX);
     // What a start in progress still brings up, it stops itself; it must not be cut off in between.
@@ -76,37 +78,37 @@ function stopper(shutdown: Shutdown, logger: Logger, started: () => Promise<unkn
       process.exit(clean ? exitCode : 1);
     });
   };
+  return {
+    begin,
+    signalled(signal) {
+      if (begunAt === null) begin(0, signal);
+      else if (Date.now() - begunAt > SAME_SIGNAL_MILLIS) force(`a second ${signal}`);
+    },
+  };
 }
 
-function listenForSignals(stop: Stop, logger: Logger): void {
-  let first = 0;
-  const onSignal = (signal: NodeJS.Signals) => {
-    const now = Date.now();
-    if (first !== 0 && now - first < SAME_SIGNAL_MILLIS) return;
-    if (first === 0) first = now;
-    stop(0, signal);
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  process.on('SIGHUP', onSignal);
+function listenForSignals(stopper: Stopper, logger: Logger): void {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => stopper.signalled(signal));
+  }
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'uncaught exception');
-    stop(1, 'uncaught exception');
+    stopper.begin(1, 'uncaught exception');
   });
   process.on('unhandledRejection', (reason) => {
     logger.fatal({ err: reason }, 'unhandled rejection');
-    stop(1, 'unhandled rejection');
+    stopper.begin(1, 'unhandled rejection');
   });
 }
 
 /** Started through npm, we are its child: when npm is killed without a word, nobody is left who wants us. */
-function followParent(stop: Stop, env: NodeJS.ProcessEnv): void {
+function followParent(stopper: Stopper, env: NodeJS.ProcessEnv): void {
   if (env['npm_lifecycle_event'] === undefined) return;
   const parent = process.ppid;
   const timer = setInterval(() => {
     if (process.ppid === parent) return;
     clearInterval(timer);
-    stop(1, 'the process that started us is gone');
+    stopper.begin(1, 'the process that started us is gone');
   }, PARENT_POLL_MILLIS);
   timer.unref();
 }
@@ -131,7 +133,8 @@ function announce(config: Config, engine: Engine): void {
 
 /** Errors that say what to do need no stack. */
 function isPlain(error: unknown): error is Error {
-  return [ConfigError, DataDirInUseError, ServerGaveUpError, BinaryNotFoundError].some((type) => error instanceof type);
+  const plain = [ConfigError, DataDirInUseError, ServerGaveUpError, BinaryNotFoundError, PortTakenError];
+  return plain.some((type) => error instanceof type);
 }
 
 try {

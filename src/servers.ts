@@ -28,8 +28,8 @@ export async function startServers(config: Config, context: ServersContext): Pro
     databaseUrl(config, context),
     temporalServer(config, context),
   ]);
-  if (database.status === 'rejected') throw database.reason;
-  if (temporal.status === 'rejected') throw temporal.reason;
+  if (database.status === 'rejected') throw database.reason as Error;
+  if (temporal.status === 'rejected') throw temporal.reason as Error;
   return { databaseUrl: database.value, ...temporal.value };
 }
 
@@ -45,13 +45,23 @@ async function databaseUrl(config: Config, context: ServersContext): Promise<str
   return postgres.url;
 }
 
-async function temporalServer(config: Config, context: ServersContext): Promise<Omit<Servers, 'databaseUrl'>> {
-  if (config.temporal.address !== null) return { temporalAddress: config.temporal.address, temporalUiUrl: null };
+async function temporalServer(
+  config: Config,
+  context: ServersContext,
+): Promise<Omit<Servers, 'databaseUrl'>> {
+  if (config.temporal.address !== null)
+    return { temporalAddress: config.temporal.address, temporalUiUrl: null };
   const { logger, shutdown, onFatal } = context;
   const onProgress = (text: string) => logger.info(text);
   const binary = await findTemporalBinary('temporal', { onProgress });
   const { dataDir } = config;
-  const server = await startDevServer({ binary, dataDir, searchAttributes: SEARCH_ATTRIBUTES, logger, onFatal });
+  const server = await startDevServer({
+    binary,
+    dataDir,
+    searchAttributes: SEARCH_ATTRIBUTES,
+    logger,
+    onFatal,
+  });
   await shutdown.add('temporal', () => server.stop());
   logger.info({ address: server.address, ui: server.uiUrl }, 'embedded Temporal server is up');
   return { temporalAddress: server.address, temporalUiUrl: server.uiUrl };

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from './logging.js';
@@ -94,7 +103,10 @@ async function endOrphan(server: SupervisedServer, logger: Logger): Promise<void
   const recorded = readPidFile(server.pidFile);
   if (recorded === null) return;
   if (isSameProcessAlive(recorded)) {
-    logger.warn({ server: server.name, orphan: recorded.pid }, 'ending a server left over by a killed engine');
+    logger.warn(
+      { server: server.name, orphan: recorded.pid },
+      'ending a server left over by a killed engine',
+    );
     await endProcess(recorded, { signal: server.stopSignal, graceMillis: server.stopMillis });
   }
   rmSync(server.pidFile, { force: true });

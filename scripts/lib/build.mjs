@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { ROOT, runStep, say } from './shared.mjs';
 
@@ -19,7 +28,11 @@ export function buildWhenNeeded() {
     runStep('compiling', process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', fresh]);
     copyAssets(fresh);
     const bundle = join(fresh, 'workflow-bundle.js');
-    runStep('bundling the workflows', process.execPath, ['scripts/lib/bundle.mjs', 'workflows/index.ts', bundle]);
+    runStep('bundling the workflows', process.execPath, [
+      'scripts/lib/bundle.mjs',
+      'workflows/index.ts',
+      bundle,
+    ]);
     writeFileSync(join(fresh, 'build-stamp'), stamp);
     replace(DIST, fresh);
   } finally {

@@ -11,7 +11,8 @@ export function installWhenNeeded(root = ROOT) {
   const tolerant = ['--no-engine-strict', '--no-audit', '--no-fund', '--loglevel=error'];
   const args = ['ci', '--include=dev', '--include=optional', ...tolerant];
   const npm = process.env.npm_execpath;
-  if (npm !== undefined && /\.c?js$/.test(npm)) runStep('npm ci', process.execPath, [npm, ...args], { cwd: root });
+  if (npm !== undefined && /\.c?js$/.test(npm))
+    runStep('npm ci', process.execPath, [npm, ...args], { cwd: root });
   else runStep('npm ci', 'npm', args, { cwd: root, shell: process.platform === 'win32' });
   return true;
 }
@@ -29,7 +30,8 @@ export function whatIsMissing(root) {
     if (path === '' || wish.link === true) continue;
     const found = present[path];
     if (found === undefined && (wish.optional === true || wish.devOptional === true)) continue;
-    if (found?.version !== wish.version) return `${path} ${found?.version ?? 'absent'}, wanted ${wish.version}`;
+    if (found?.version !== wish.version)
+      return `${path} ${found?.version ?? 'absent'}, wanted ${wish.version}`;
   }
   return null;
 }

@@ -11,7 +11,8 @@ export async function withLock(file, work) {
   const deadline = Date.now() + WAIT_MILLIS;
   for (let waited = false; !tryLock(file); waited = true) {
     if (!waited) say('another set-up is running in this folder; waiting for it');
-    if (Date.now() > deadline) throw new SetUpError(`gave up waiting; if no other set-up runs, remove ${file}`);
+    if (Date.now() > deadline)
+      throw new SetUpError(`gave up waiting; if no other set-up runs, remove ${file}`);
     await sleep(200);
   }
   try {
@@ -27,8 +28,9 @@ function tryLock(file) {
     return true;
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
-    if (holderIsDead(file)) rmSync(file, { force: true });
-    return false;
+    if (!holderIsDead(file)) return false;
+    rmSync(file, { force: true });
+    return tryLock(file);
   }
 }
 

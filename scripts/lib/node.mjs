@@ -4,6 +4,8 @@ const OLDEST = [20, 3];
 export function requireNode(version = process.versions.node) {
   const [major, minor] = version.split('.').map(Number);
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return;
-  process.stderr.write(`Durabill needs Node ${OLDEST.join('.')} or newer; this is ${version} (${process.execPath}).\n`);
+  process.stderr.write(
+    `Durabill needs Node ${OLDEST.join('.')} or newer; this is ${version} (${process.execPath}).\n`,
+  );
   process.exit(1);
 }

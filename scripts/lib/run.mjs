@@ -20,7 +20,9 @@ const COMMANDS = {
 export async function run(name, args) {
   const command = Object.hasOwn(COMMANDS, name ?? '') ? COMMANDS[name] : null;
   if (command === null) {
-    process.stderr.write(`usage: node scripts/bootstrap.mjs ${Object.keys(COMMANDS).join('|')} [arguments]\n`);
+    process.stderr.write(
+      `usage: node scripts/bootstrap.mjs ${Object.keys(COMMANDS).join('|')} [arguments]\n`,
+    );
     process.exit(2);
   }
   try {

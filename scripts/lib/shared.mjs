@@ -16,5 +16,6 @@ export function say(message) {
 export function runStep(title, command, args, options = {}) {
   const result = spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 2, 2], ...options });
   if (result.error !== undefined) throw new SetUpError(`${title} failed: ${result.error.message}`);
-  if (result.status !== 0) throw new SetUpError(`${title} failed (${result.signal ?? `exit code ${result.status}`})`);
+  if (result.status !== 0)
+    throw new SetUpError(`${title} failed (${result.signal ?? `exit code ${result.status}`})`);
 }

@@ -84,9 +84,12 @@ async function joinClock(ctx: ChangeContext, testClockId: string): Promise<Insta
   const { unlimitedTestClocks } = await readSettings(ctx.tx, ctx.accountId);
   const count = await countCustomersOnClock(ctx.tx, ctx.accountId, testClockId);
   if (!unlimitedTestClocks && count >= CUSTOMERS_ON_CLOCK_MAX) {
-    throw invalid(`Test clock ${testClockId} has ${count} customers already; ${CUSTOMERS_ON_CLOCK_MAX} is the limit.`, {
-      param: 'test_clock',
-    });
+    throw invalid(
+      `Test clock ${testClockId} has ${count} customers already; ${CUSTOMERS_ON_CLOCK_MAX} is the limit.`,
+      {
+        param: 'test_clock',
+      },
+    );
   }
   return clock.frozenTime;
 }
@@ -157,7 +160,10 @@ async function checkNumbering(
   change: CustomerChange,
 ): Promise<void> {
   const { invoicePrefix, nextInvoiceSequence } = change;
-  if (invoicePrefix !== undefined && (await isInvoicePrefixTaken(ctx.tx, ctx.accountId, invoicePrefix, before.id))) {
+  if (
+    invoicePrefix !== undefined &&
+    (await isInvoicePrefixTaken(ctx.tx, ctx.accountId, invoicePrefix, before.id))
+  ) {
     throw prefixTaken(invoicePrefix);
   }
   if (nextInvoiceSequence !== undefined && nextInvoiceSequence < before.nextInvoiceSequence) {
@@ -190,7 +196,7 @@ export async function deleteCustomer(ctx: ChangeContext, id: string): Promise<vo
 async function cancelOnDelete(ctx: ChangeContext, subscriptionId: string): Promise<void> {
   await ctx.core.workflows.changeSubscription(
     { accountId: ctx.accountId, subscriptionId },
-    { type: 'cancel', invoiceNow: false, details: { comment: null, feedback: null } },
+    { type: 'cancel', invoiceNow: false, details: {} },
     'customer-deleted',
   );
 }

@@ -20,9 +20,12 @@ export function applyMetadata(current: Metadata, update: MetadataUpdate | undefi
     else changed.set(key, value);
   }
   if (changed.size > KEYS_MAX) {
-    throw invalid(`Metadata can have at most ${KEYS_MAX} keys, and this change would make it ${changed.size}.`, {
-      param: 'metadata',
-    });
+    throw invalid(
+      `Metadata can have at most ${KEYS_MAX} keys, and this change would make it ${changed.size}.`,
+      {
+        param: 'metadata',
+      },
+    );
   }
   return Object.fromEntries(changed);
 }

@@ -1,5 +1,7 @@
 import { isSupportedCurrency } from '../domain/currency.js';
+import { type Decimal, decimalFromBigint } from '../domain/decimal.js';
 import { type BillingError, invalid, notFound } from '../domain/errors.js';
+import type { BillingInterval } from '../domain/period.js';
 import { validatePrice } from '../domain/price.js';
 import { newId } from '../ids.js';
 import { type Queryable, isUniqueViolation } from '../storage/db.js';
@@ -84,6 +86,69 @@ export async function createPrice(
   return price;
 }
 
+/** The `price_data` of an item. */
+export interface InlinePrice {
+  currency: string;
+  product: string;
+  recurring: { interval: BillingInterval['unit']; interval_count?: number | undefined };
+  tax_behavior?: string | undefined;
+  unit_amount?: bigint | undefined;
+  unit_amount_decimal?: Decimal | undefined;
+}
+
+/**
+ * Creates the licensed price of a `price_data`, for this one use, and returns its id. It is inactive, so that lists
+ * don't show it and nothing else can take it, as at Stripe. `param` is where the price_data stands in the request.
+ */
+export async function createInlinePrice(
+  ctx: ChangeContext,
+  data: InlinePrice,
+  param: string,
+): Promise<string> {
+  const named: ParamNaming = (name) => `${param}[${name}]`;
+  const price = await createPrice(
+    ctx,
+    {
+      productId: data.product,
+      active: false,
+      currency: data.currency.toLowerCase(),
+      scheme: 'per_unit',
+      unitAmount: oneAmount(data.unit_amount, data.unit_amount_decimal, 'unit_amount', named),
+      tiersMode: null,
+      tiers: null,
+      transformQuantity: null,
+      recurring: {
+        interval: { unit: data.recurring.interval, count: data.recurring.interval_count ?? 1 },
+        usageType: 'licensed',
+        meterId: null,
+      },
+      nickname: null,
+      lookupKey: null,
+      transferLookupKey: false,
+      taxBehavior: (data.tax_behavior ?? 'unspecified') as PriceRecord['taxBehavior'],
+    },
+    named,
+  );
+  return price.id;
+}
+
+/** The amount that was given as an integer or as a decimal, refused when both were; null when neither was. */
+export function oneAmount(
+  whole: bigint | undefined,
+  exact: Decimal | undefined,
+  name: string,
+  named: ParamNaming = topLevel,
+): Decimal | null {
+  if (whole !== undefined && exact !== undefined) {
+    const [one, other] = [named(name), named(`${name}_decimal`)];
+    throw invalid(`You may only specify one of these parameters: ${one}, ${other}.`, {
+      code: 'parameters_exclusive',
+      param: one,
+    });
+  }
+  return exact ?? (whole === undefined ? null : decimalFromBigint(whole));
+}
+
 /** `tiers[0][up_to]` under a naming: the first segment is named, the rest follows. */
 function nestedParam(param: string, named: ParamNaming): string {
   const bracket = param.indexOf('[');
@@ -93,7 +158,9 @@ function nestedParam(param: string, named: ParamNaming): string {
 /** Refuses a currency that isn't an ISO code in lower case. */
 export function checkCurrency(currency: string, param: string): void {
   if (isSupportedCurrency(currency)) return;
-  throw invalid(`Invalid currency: ${currency}. It must be a three-letter ISO code, for example usd.`, { param });
+  throw invalid(`Invalid currency: ${currency}. It must be a three-letter ISO code, for example usd.`, {
+    param,
+  });
 }
 
 /** Holds the meter, so that it can't be deactivated before the price is there. */
@@ -119,7 +186,8 @@ async function freeLookupKey(ctx: ChangeContext, lookupKey: string, exceptId: st
 }
 
 function lookupKeyTaken(param: string): BillingError {
-  const message = 'Another price already uses that lookup key. Send `transfer_lookup_key=true` to move it here.';
+  const message =
+    'Another price already uses that lookup key. Send `transfer_lookup_key=true` to move it here.';
   return invalid(message, { code: 'resource_already_exists', param });
 }
 
@@ -144,7 +212,11 @@ export async function changePrice(ctx: ChangeContext, id: string, change: PriceC
 
 async function checkPriceChange(ctx: ChangeContext, before: PriceRecord, change: PriceChange): Promise<void> {
   const { taxBehavior, lookupKey } = change;
-  if (taxBehavior !== undefined && before.taxBehavior !== 'unspecified' && taxBehavior !== before.taxBehavior) {
+  if (
+    taxBehavior !== undefined &&
+    before.taxBehavior !== 'unspecified' &&
+    taxBehavior !== before.taxBehavior
+  ) {
     const message = `The tax behaviour of a price cannot change once it is ${before.taxBehavior}.`;
     throw invalid(message, { param: 'tax_behavior' });
   }

@@ -59,7 +59,10 @@ export async function createProduct(
     metadata: applyMetadata({}, change.metadata),
   };
   if (!(await insertProduct(ctx.tx, ctx.accountId, product))) {
-    throw invalid(`Product already exists: '${product.id}'.`, { code: 'resource_already_exists', param: idParam });
+    throw invalid(`Product already exists: '${product.id}'.`, {
+      code: 'resource_already_exists',
+      param: idParam,
+    });
   }
   await emitChange(ctx, 'product.created', productObject(product), now);
   return product;
@@ -96,7 +99,9 @@ async function checkDefaultPrice(ctx: ChangeContext, productId: string, priceId:
     throw invalid(`The price ${priceId} belongs to another product.`, { param: 'default_price' });
   }
   if (!price.active) {
-    throw invalid(`The price ${priceId} is inactive and cannot be a default price.`, { param: 'default_price' });
+    throw invalid(`The price ${priceId} is inactive and cannot be a default price.`, {
+      param: 'default_price',
+    });
   }
 }
 

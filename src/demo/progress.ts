@@ -1,7 +1,7 @@
 /** Where the demo writes: what is to stay goes to `print`, what is going on to `status`. */
 export interface Screen {
   print(...lines: string[]): void;
-  /** On a terminal one line that is written over; elsewhere a line of its own, at most one in two seconds. */
+  /** On a terminal one line that is written over; elsewhere a line of its own, at most one in five seconds. */
   status(text: string): void;
   /** Wipes the status line. */
   clear(): void;
@@ -13,8 +13,9 @@ export interface ScreenOutput {
   write(text: string): unknown;
 }
 
-const QUIET_MILLIS = 2000;
+const QUIET_MILLIS = 5000;
 const BAR_CELLS = 24;
+const WIDTH_MIN = 40;
 
 export function createScreen(output: ScreenOutput, now: () => number): Screen {
   const interactive = output.isTTY === true;
@@ -34,7 +35,8 @@ export function createScreen(output: ScreenOutput, now: () => number): Screen {
     status(text) {
       if (interactive) {
         clear();
-        output.write(text.slice(0, (output.columns ?? 80) - 1));
+        // A terminal that does not know its size says 0.
+        output.write(text.slice(0, Math.max(output.columns ?? 0, WIDTH_MIN) - 1));
         shown = true;
         return;
       }

@@ -10,28 +10,36 @@ export type Row = readonly string[] | null;
 
 /** A table in plain ASCII, a string a line. */
 export function renderTable(columns: readonly Column[], rows: readonly Row[]): string[] {
-  const cells = rows.map((row) => row?.map((cell, index) => wrap(toAscii(cell), columns[index]?.maxWidth)) ?? null);
+  const cells = rows.map(
+    (row) => row?.map((cell, index) => wrap(toAscii(cell), columns[index]?.maxWidth)) ?? null,
+  );
   const widths = columns.map(({ title }, index) =>
     Math.max(title.length, ...cells.flatMap((row) => row?.[index]?.map((line) => line.length) ?? [])),
   );
   const rule = `+${widths.map((width) => '-'.repeat(width + 2)).join('+')}+`;
-  const head = line(columns, widths, columns.map(({ title }) => title));
+  const head = line(
+    columns,
+    widths,
+    columns.map(({ title }) => title),
+  );
   const body = cells.flatMap((row) => (row === null ? [rule] : rowLines(columns, widths, row)));
   return [rule, head, rule, ...body, rule];
 }
 
 /** Typographic signs that invoice lines carry, as ASCII; anything else stays as it is. */
 export function toAscii(text: string): string {
-  return text
-    .replaceAll('×', 'x')
-    .replace(/[–—−]/g, '-')
-    .replaceAll('…', '...')
-    .replaceAll('\u00a0', ' ');
+  return text.replaceAll('×', 'x').replace(/[–—−]/g, '-').replaceAll('…', '...').replaceAll('\u00a0', ' ');
 }
 
 function rowLines(columns: readonly Column[], widths: readonly number[], row: readonly string[][]): string[] {
   const height = Math.max(1, ...row.map((cell) => cell.length));
-  return Array.from({ length: height }, (_, index) => line(columns, widths, row.map((cell) => cell[index] ?? '')));
+  return Array.from({ length: height }, (_, index) =>
+    line(
+      columns,
+      widths,
+      row.map((cell) => cell[index] ?? ''),
+    ),
+  );
 }
 
 function line(columns: readonly Column[], widths: readonly number[], texts: readonly string[]): string {

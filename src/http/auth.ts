@@ -40,8 +40,7 @@ export function createAuthenticate(findApiKey: FindApiKey): Authenticate {
       known.set(secret, principal);
     }
     if (principal.type === 'publishable') {
-      const message =
-        'This API call cannot be made with a publishable API key. Please use a secret API key.';
+      const message = 'This API call cannot be made with a publishable API key. Please use a secret API key.';
       throw new BillingError('forbidden', message, { code: 'secret_key_required' });
     }
     return principal;

@@ -45,7 +45,11 @@ export interface EndpointDefinition<S extends z.ZodObject> {
    * `ctx.idempotencyKey` by itself and nothing is kept here; for hot paths.
    */
   idempotency?: 'stored' | 'handler';
-  handle(ctx: RequestContext, params: z.output<S>, path: Readonly<Record<string, string>>): Promise<JsonObject>;
+  handle(
+    ctx: RequestContext,
+    params: z.output<S>,
+    path: Readonly<Record<string, string>>,
+  ): Promise<JsonObject>;
 }
 
 /** A declared endpoint, with the type of its parameters erased. */

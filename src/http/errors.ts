@@ -1,5 +1,4 @@
-import { BillingError } from '../domain/errors.js';
-import type { BillingErrorKind } from '../domain/errors.js';
+import type { BillingError, BillingErrorKind } from '../domain/errors.js';
 import type { JsonObject } from '../json.js';
 
 /** What goes out when a request fails: the status and Stripe's error object (docs.stripe.com/api/errors). */

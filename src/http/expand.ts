@@ -53,9 +53,15 @@ export class Expander {
   }
 
   /** Goes down `segments` in all `nodes` at once, so that each level is loaded in one statement for each type. */
-  async #walk(ctx: ExpandContext, nodes: readonly Node[], segments: readonly string[], path: string): Promise<void> {
+  async #walk(
+    ctx: ExpandContext,
+    nodes: readonly Node[],
+    segments: readonly string[],
+    path: string,
+  ): Promise<void> {
     const byType = new Map<string, JsonObject[]>();
-    for (const node of nodes.flat() as Node[]) {
+    const all: readonly Node[] = nodes.flat<readonly Node[]>();
+    for (const node of all) {
       if (!isObject(node)) continue;
       const type = typeof node['object'] === 'string' ? node['object'] : '';
       byType.set(type, [...(byType.get(type) ?? []), node]);
@@ -85,7 +91,12 @@ export class Expander {
     else if (property !== undefined && property !== 'none') await this.#load(ctx, property, owners, key);
     const rest = segments.slice(found);
     if (rest.length === 0) return;
-    await this.#walk(ctx, owners.map((owner) => owner?.[key]), rest, path);
+    await this.#walk(
+      ctx,
+      owners.map((owner) => owner?.[key]),
+      rest,
+      path,
+    );
   }
 
   /** A segment that is no expandable property: an embedded object or list on the way, or a wrong path. */
@@ -96,7 +107,10 @@ export class Expander {
     path: string,
   ): Promise<void> {
     const [segment = '', ...rest] = segments;
-    const failed = path.split('.').slice(0, path.split('.').length - rest.length).join('.');
+    const failed = path
+      .split('.')
+      .slice(0, path.split('.').length - rest.length)
+      .join('.');
     const first = objects.find((object) => Object.hasOwn(object, segment));
     if (first === undefined) throw nonexistent(failed);
     const values = objects.map((object) => object[segment]);
@@ -105,7 +119,12 @@ export class Expander {
     await this.#walk(ctx, values, rest, path);
   }
 
-  async #load(ctx: ExpandContext, type: string, owners: readonly (Mutable | null)[], key: string): Promise<void> {
+  async #load(
+    ctx: ExpandContext,
+    type: string,
+    owners: readonly (Mutable | null)[],
+    key: string,
+  ): Promise<void> {
     const ids = new Set<string>();
     for (const owner of owners) {
       const values = [owner?.[key]].flat();
@@ -134,7 +153,8 @@ async function reveal(
   const hidden = objects.filter((object) => object[key] === undefined);
   const values = await property(ctx, hidden);
   hidden.forEach((object, index) => {
-    (object as Mutable)[key] = values[index];
+    const owner: Mutable = object;
+    owner[key] = values[index];
   });
 }
 
@@ -154,7 +174,7 @@ function ownerOf(object: JsonObject, parts: readonly string[]): Mutable | null {
     if (!isObject(next)) return null;
     owner = next;
   }
-  return owner as Mutable;
+  return owner;
 }
 
 function isObject(value: Node): value is JsonObject {
@@ -172,4 +192,11 @@ function inexpandable(path: string): BillingError {
 function tooDeep(path: string): BillingError {
   const message = `You cannot expand more than ${DEPTH_MAX} levels of a property. [Property: ${path}]`;
   return invalid(message, { code: 'property_expansion_max_depth', param: 'expand' });
+}
+
+/** The id of a rendered object. */
+export function idOf(object: JsonObject): string {
+  const id = object['id'];
+  if (typeof id !== 'string') throw new Error('an object to expand has no id');
+  return id;
 }

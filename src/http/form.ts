@@ -91,7 +91,12 @@ function descend(
 }
 
 /** `a[][x]=1&a[][y]=2&a[][x]=3` is two elements: a property that the last one has already begins another. */
-function descendList(holder: ParamNode[], segment: string, next: string, key: string): ParamTree | ParamNode[] {
+function descendList(
+  holder: ParamNode[],
+  segment: string,
+  next: string,
+  key: string,
+): ParamTree | ParamNode[] {
   if (segment !== '' || next === '') throw conflicting(key);
   const last = holder.at(-1);
   if (isBranch(last) && !Array.isArray(last) && last[next] === undefined) return last;

@@ -45,7 +45,9 @@ export function requestFingerprint(method: string, path: string, params: ParamTr
 
 function canonical(node: ParamNode): string {
   if (typeof node !== 'object' || node === null) return JSON.stringify(node === null ? '' : String(node));
-  const entries = Array.isArray(node) ? node.map((item, i) => [String(i), item] as const) : Object.entries(node);
+  const entries = Array.isArray(node)
+    ? node.map((item, i) => [String(i), item] as const)
+    : Object.entries(node);
   const parts = [...entries]
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
     .map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`);
@@ -119,8 +121,7 @@ function replay(stored: StoredResponse, fingerprint: Buffer): Answer {
 }
 
 function keyInUse(key: string): BillingError {
-  const message =
-    `There is currently another in-progress request using this Idempotent Key: ${key}. Please try again later.`;
+  const message = `There is currently another in-progress request using this Idempotent Key: ${key}. Please try again later.`;
   return new BillingError('conflict', message, { code: 'idempotency_key_in_use', retry: true });
 }
 
@@ -128,6 +129,6 @@ function keyInUse(key: string): BillingError {
 function keyReused(): BillingError {
   const message =
     'Keys for idempotent requests can only be used with the same parameters they were first used with. ' +
-    "Try using a key other than the one sent if you meant to execute a different request.";
+    'Try using a key other than the one sent if you meant to execute a different request.';
   return invalid(message, { code: 'idempotency_key_reused', retry: false });
 }

@@ -31,10 +31,17 @@ export async function listPage<Row>(params: ListCursorParams, source: ListSource
   const rows = await source.list({ limit: params.limit + 1, cursor, direction });
   const page = rows.slice(0, params.limit);
   if (direction === 'backward') page.reverse();
-  return listObject(source.url, page.map((row) => source.render(row)), rows.length > params.limit);
+  return listObject(
+    source.url,
+    page.map((row) => source.render(row)),
+    rows.length > params.limit,
+  );
 }
 
-async function findCursor<Row>(params: ListCursorParams, source: ListSource<Row>): Promise<PageCursor | null> {
+async function findCursor<Row>(
+  params: ListCursorParams,
+  source: ListSource<Row>,
+): Promise<PageCursor | null> {
   const name = params.ending_before === undefined ? 'starting_after' : 'ending_before';
   const id = params[name];
   if (id === undefined) return null;

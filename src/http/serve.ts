@@ -18,7 +18,6 @@ import { array, text } from './params.js';
 import type { ParamTree } from './tree.js';
 import { validateExpand, validateParams } from './validation.js';
 
-
 export interface ServeDeps {
   core: Core;
   authenticate: Authenticate;

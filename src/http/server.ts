@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createApp } from './app.js';
 import type { HttpDeps, Routes } from './app.js';
-import { stripeRoutes } from './stripe/index.js';
+import { routes as allRoutes } from './routes.js';
 
 export type { HttpDeps, Readiness } from './app.js';
 
@@ -22,7 +22,7 @@ const REQUEST_MILLIS = 120_000;
 export async function startHttpServer(
   deps: HttpDeps,
   options: { port: number; host: string },
-  routes: Routes = stripeRoutes,
+  routes: Routes = allRoutes,
 ): Promise<HttpServer> {
   let closing = false;
   const app = createApp(deps, routes);

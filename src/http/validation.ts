@@ -29,7 +29,10 @@ export function validateParams(endpoint: Endpoint, input: unknown): Record<strin
 export function validateExpand(schema: z.ZodType<string[]>, input: unknown): string[] {
   const parsed = schema.safeParse(input, { reportInput: true });
   if (parsed.success) return parsed.data;
-  throw firstProblem(parsed.error.issues.map((issue) => ({ ...issue, path: ['expand', ...issue.path] })), []);
+  throw firstProblem(
+    parsed.error.issues.map((issue) => ({ ...issue, path: ['expand', ...issue.path] })),
+    [],
+  );
 }
 
 function firstProblem(issues: readonly Issue[], unsupported: readonly string[]): BillingError {

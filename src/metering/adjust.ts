@@ -30,7 +30,8 @@ export async function cancelEvent(
 ): Promise<{ livemode: boolean }> {
   const place = await findPlace(tx, cancellation);
   const event = place === null ? null : await findEvent(tx, place);
-  if (place === null || event?.eventName !== cancellation.eventName) throw unknownEvent(cancellation.identifier);
+  if (place === null || event?.eventName !== cancellation.eventName)
+    throw unknownEvent(cancellation.identifier);
   const now = await customerNow(event);
   if (event.createdAt < now - CANCEL_WITHIN_MS) {
     throw invalid('Meter events can only be cancelled within 24 hours of being received.', {
@@ -132,7 +133,11 @@ async function takeBack(tx: Transaction, place: IdentifierRow, event: EventFacts
 }
 
 /** On a meter with an event time window the event received before it counts again, if it was the one that counted. */
-async function takeBackWindowed(tx: Transaction, place: IdentifierRow, window: 'hour' | 'day'): Promise<void> {
+async function takeBackWindowed(
+  tx: Transaction,
+  place: IdentifierRow,
+  window: 'hour' | 'day',
+): Promise<void> {
   const span = windowAt(place.seriesId, window, place.timestamp);
   const [hours] = await readHours(tx, [span]);
   const before = hours?.[0] ?? null;

@@ -112,15 +112,18 @@ export async function findIdentifiers(
        join meter_event_identifiers_${generation} i
          on i.account_id = w.account_id and i.identifier = w.identifier`,
   );
-  return q.queryNamed<IdentifierRow>(
-    `metering_find_${rangeOf(generations)}`,
-    selects.join(' union all '),
-    [wanted.map((one) => one.accountId), wanted.map((one) => one.identifier)],
-  );
+  return q.queryNamed<IdentifierRow>(`metering_find_${rangeOf(generations)}`, selects.join(' union all '), [
+    wanted.map((one) => one.accountId),
+    wanted.map((one) => one.identifier),
+  ]);
 }
 
 /** One identifier of an account, wherever it is; null when it was never used or is forgotten. */
-export function findIdentifier(db: Database, accountId: string, identifier: string): Promise<IdentifierRow | null> {
+export function findIdentifier(
+  db: Database,
+  accountId: string,
+  identifier: string,
+): Promise<IdentifierRow | null> {
   return db.transaction(async (tx) => {
     const { generations } = await holdGenerations(tx);
     const rows = await findIdentifiers(tx, generations, [{ accountId, identifier }]);
@@ -155,7 +158,9 @@ export function rotateIdentifiers(db: Database, now: Instant): Promise<Rotation>
     const dropped = old.map((row) => row.generation);
     if (newest.openedAt > now - IDENTIFIER_RETENTION_MS) return { opened: null, dropped };
     const opened = newest.generation + 1;
-    await tx.query(`create table meter_event_identifiers_${opened} (like meter_event_identifiers including all)`);
+    await tx.query(
+      `create table meter_event_identifiers_${opened} (like meter_event_identifiers including all)`,
+    );
     await tx.query('update identifier_generations set closed_at = $2 where generation = $1', [
       newest.generation,
       timestamp(now),

@@ -7,7 +7,7 @@ import { IDENTIFIER_RETENTION_MS, rotateIdentifiers } from './identifiers.js';
 import { createPartitions, type Partitions } from './partitions.js';
 import { type PreparedEvent, prepareEvent } from './prepare.js';
 import { type ResolvedEvent, resolveEvents } from './resolve.js';
-import { writeEvents } from './write.js';
+import { BATCH_EVENTS_MAX as WRITE_EVENTS_MAX, writeEvents } from './write.js';
 
 export type { EventOutcome, IncomingEvent, StoredMeterEvent } from './event.js';
 
@@ -74,7 +74,12 @@ class GroupCommit implements Ingest {
   ingest(accountId: string, events: readonly IncomingEvent[]): Promise<EventOutcome[]> {
     if (this.#queuedEvents >= (this.#deps.queuedEventsMax ?? QUEUED_EVENTS_MAX)) {
       const message = 'Too many meter events are waiting to be stored. Send this again in a moment.';
-      return Promise.reject(new BillingError('too_many_requests', message, { code: 'rate_limit', retry: true }));
+      return Promise.reject(
+        new BillingError('too_many_requests', message, { code: 'rate_limit', retry: true }),
+      );
+    }
+    if (events.length > WRITE_EVENTS_MAX - BATCH_EVENTS_MAX) {
+      return Promise.reject(new RangeError(`${events.length} events are too many for one call`));
     }
     return new Promise((resolve, reject) => {
       const job: Job = { prepared: [], places: [], outcomes: [], resolve, reject };
@@ -192,7 +197,10 @@ class GroupCommit implements Ingest {
     this.#rotationCheckedAt = now;
     const { opened, dropped } = await rotateIdentifiers(this.#deps.db, now);
     if (opened === null && dropped.length === 0) return;
-    this.#deps.log.info({ opened, dropped, retentionMs: IDENTIFIER_RETENTION_MS }, 'rotated event identifiers');
+    this.#deps.log.info(
+      { opened, dropped, retentionMs: IDENTIFIER_RETENTION_MS },
+      'rotated event identifiers',
+    );
   }
 }
 

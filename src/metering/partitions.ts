@@ -55,7 +55,9 @@ async function createPartition(db: Database, month: number): Promise<void> {
       );
       if (attached.length > 0) return;
       await tx.query(`create table ${name} (like meter_events including all)`);
-      await tx.query(`alter table meter_events attach partition ${name} for values from ('${from}') to ('${to}')`);
+      await tx.query(
+        `alter table meter_events attach partition ${name} for values from ('${from}') to ('${to}')`,
+      );
     });
   } catch (error) {
     if (sqlState(error) !== DUPLICATE_TABLE) throw error;

@@ -50,7 +50,8 @@ function shapeProblem(event: IncomingEvent): RefusedEvent | null {
     keys += 1;
     const param = `payload[${key.slice(0, PAYLOAD_KEY_LENGTH_MAX)}]`;
     const value = event.payload[key] as string;
-    if (key.length > PAYLOAD_KEY_LENGTH_MAX || !isStorable(key)) return badText(param, PAYLOAD_KEY_LENGTH_MAX);
+    if (key.length > PAYLOAD_KEY_LENGTH_MAX || !isStorable(key))
+      return badText(param, PAYLOAD_KEY_LENGTH_MAX);
     if (value.length > PAYLOAD_VALUE_LENGTH_MAX || !isStorable(value)) {
       return badText(param, PAYLOAD_VALUE_LENGTH_MAX);
     }

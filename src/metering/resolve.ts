@@ -80,7 +80,10 @@ type Wanted = Map<Meter, Map<string, Target | null>>;
 
 function want(wanted: Wanted, meter: Meter, customerId: string): void {
   let customers = wanted.get(meter);
-  if (customers === undefined) wanted.set(meter, (customers = new Map()));
+  if (customers === undefined) {
+    customers = new Map<string, Target | null>();
+    wanted.set(meter, customers);
+  }
   if (!customers.has(customerId)) customers.set(customerId, null);
 }
 
@@ -131,7 +134,8 @@ function valueProblem(code: string | null, meter: Meter, text: string | undefine
     return refused('meter_event_value_not_found', `Value key ${meter.valueKey} not found in payload.`, param);
   }
   const shown = (text ?? '').slice(0, 60);
-  const reason = code === 'meter_event_invalid_value' ? 'is not a number' : 'has more than 15 significant digits';
+  const reason =
+    code === 'meter_event_invalid_value' ? 'is not a number' : 'has more than 15 significant digits';
   return refused(code, `The value '${shown}' at payload key ${meter.valueKey} ${reason}.`, param);
 }
 
@@ -214,7 +218,9 @@ async function findCustomers(q: Queryable, wanted: Wanted): Promise<void> {
   const missing = await lookUpPairs(q, pairs, wanted);
   if (missing.length === 0) return;
   // Sorted, so that two writers that make the same series wait for each other in one order.
-  missing.sort((a, b) => (a.meter.id === b.meter.id ? compareText(a.customerId, b.customerId) : compareText(a.meter.id, b.meter.id)));
+  missing.sort((a, b) =>
+    a.meter.id === b.meter.id ? compareText(a.customerId, b.customerId) : compareText(a.meter.id, b.meter.id),
+  );
   await q.queryNamed('metering_make_series', MAKE_SERIES, columns(missing));
   const still = await lookUpPairs(q, missing, wanted);
   if (still.length > 0) throw new Error(`series of ${still.length} customers could not be made`);

@@ -1,9 +1,8 @@
 import { add, negate, ZERO } from '../domain/decimal.js';
 import type { Instant } from '../domain/period.js';
 import type { Queryable } from '../storage/db.js';
-import type { Counted, RollupRow } from './rollup.js';
+import type { Counted, RollupRow, Sums } from './rollup.js';
 import { addRollups, floorTo, HOUR_MS, MINUTE_MS, sumsOf } from './rollup.js';
-import type { Sums } from './rollup.js';
 import { readHours, removeRollups, type SeriesSpan } from './rollupRows.js';
 import { correctTotals, type TotalCorrection } from './totals.js';
 

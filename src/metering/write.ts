@@ -1,15 +1,20 @@
 import { ZERO } from '../domain/decimal.js';
 import type { Database, Transaction } from '../storage/db.js';
+import { markUrgent } from './dueAlerts.js';
 import type { EventOutcome, StoredMeterEvent } from './event.js';
 import { refused } from './event.js';
 import { findEvents } from './events.js';
-import { findIdentifiers, type Generations, holdGenerations, type IdentifierRow, takeIdentifiers } from './identifiers.js';
+import {
+  findIdentifiers,
+  type Generations,
+  holdGenerations,
+  type IdentifierRow,
+  takeIdentifiers,
+} from './identifiers.js';
 import type { PreparedEvent } from './prepare.js';
 import type { ResolvedEvent } from './resolve.js';
-import type { Counted, RollupRow, TotalChange } from './rollup.js';
+import type { Counted, RollupRow, Sums, TotalChange } from './rollup.js';
 import { addRollups, addSums, addTotals, compareSeriesIds, iso, rollupRows, SeriesUsage } from './rollup.js';
-import type { Sums } from './rollup.js';
-import { markUrgent } from './totals.js';
 import { WindowedEvents, windowAt } from './windows.js';
 
 /** Events of one batch; an event's arrival is the batch's number times this plus its place. */
@@ -36,7 +41,8 @@ export function writeEvents(db: Database, events: readonly ResolvedEvent[]): Pro
     const rows = identifierRows(firsts.values());
     const taken = await takeIdentifiers(tx, generations, rows);
     const holders = taken === rows.length ? null : await findHolders(tx, generations, rows);
-    const stored = holders === null ? [...firsts.values()] : [...firsts.values()].filter((one) => isHeldBy(one, holders));
+    const stored =
+      holders === null ? [...firsts.values()] : [...firsts.values()].filter((one) => isHeldBy(one, holders));
     await insertEvents(tx, stored);
     await addUsage(tx, stored);
     return answers(tx, candidates, firsts, holders);
@@ -76,7 +82,11 @@ function compareIdentifiers(a: IdentifierRow, b: IdentifierRow): number {
 
 type Holders = Map<string, IdentifierRow>;
 
-async function findHolders(tx: Transaction, generations: Generations, rows: readonly IdentifierRow[]): Promise<Holders> {
+async function findHolders(
+  tx: Transaction,
+  generations: Generations,
+  rows: readonly IdentifierRow[],
+): Promise<Holders> {
   const found = await findIdentifiers(tx, generations, rows);
   return new Map(found.map((row) => [keyOf(row), row]));
 }
@@ -131,7 +141,10 @@ async function addUsage(tx: Transaction, stored: readonly Candidate[]): Promise<
   await addTotals(tx, changes);
   await addRollups(tx, rows);
   await windowed.write(tx);
-  await markUrgent(tx, sorted.filter((usage) => usage.hasAlerts).map((usage) => usage.seriesId));
+  await markUrgent(
+    tx,
+    sorted.filter((usage) => usage.hasAlerts).map((usage) => usage.seriesId),
+  );
 }
 
 function totalChange(usage: SeriesUsage, hours: ReadonlyMap<number, Sums>): TotalChange {

@@ -76,7 +76,11 @@ export async function ensureDefaultAccount(
 /** Adds an account. Returns its id. */
 export async function createAccount(tx: Transaction, name: string, now: number): Promise<string> {
   const id = newId('account');
-  await tx.query('insert into accounts (id, name, created_at) values ($1, $2, $3)', [id, name, timestamp(now)]);
+  await tx.query('insert into accounts (id, name, created_at) values ($1, $2, $3)', [
+    id,
+    name,
+    timestamp(now),
+  ]);
   return id;
 }
 
@@ -101,7 +105,12 @@ async function keyExists(tx: Transaction, secret: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-async function insertSecretKey(tx: Transaction, accountId: string, secret: string, now: number): Promise<void> {
+async function insertSecretKey(
+  tx: Transaction,
+  accountId: string,
+  secret: string,
+  now: number,
+): Promise<void> {
   await tx.query(
     `insert into api_keys (id, account_id, type, livemode, name, secret_sha256, last4, created_at)
      values ($1, $2, 'secret', false, 'default', $3, $4, $5)`,

@@ -51,7 +51,11 @@ const COLUMNS = `id, livemode, created_at as "createdAt", test_clock_id as "test
   deleted_at as "deletedAt"`;
 
 /** Stores a new customer. False when another one has its invoice prefix, and then nothing is stored. */
-export async function insertCustomer(q: Queryable, accountId: string, customer: CustomerRecord): Promise<boolean> {
+export async function insertCustomer(
+  q: Queryable,
+  accountId: string,
+  customer: CustomerRecord,
+): Promise<boolean> {
   const c = customer;
   const rows = await q.query<{ id: string }>(
     `insert into customers (account_id, id, livemode, created_at, test_clock_id, name, email, currency, balance,
@@ -96,7 +100,11 @@ export async function findCustomer(
 }
 
 /** The customers with these ids that exist, deleted ones too, in no particular order. */
-export function findCustomers(q: Queryable, accountId: string, ids: readonly string[]): Promise<CustomerRecord[]> {
+export function findCustomers(
+  q: Queryable,
+  accountId: string,
+  ids: readonly string[],
+): Promise<CustomerRecord[]> {
   return q.query<CustomerRecord>(`select ${COLUMNS} from customers where account_id = $1 and id = any($2)`, [
     accountId,
     ids,
@@ -128,7 +136,11 @@ export function listCustomers(
 }
 
 /** Where the customer stands in a list, whatever its state. */
-export async function findCustomerCursor(q: Queryable, accountId: string, id: string): Promise<PageCursor | null> {
+export async function findCustomerCursor(
+  q: Queryable,
+  accountId: string,
+  id: string,
+): Promise<PageCursor | null> {
   const rows = await q.query<PageCursor>(
     'select created_at as "createdAt", id from customers where account_id = $1 and id = $2',
     [accountId, id],
@@ -136,7 +148,11 @@ export async function findCustomerCursor(q: Queryable, accountId: string, id: st
   return rows[0] ?? null;
 }
 
-export async function countCustomersOnClock(q: Queryable, accountId: string, testClockId: string): Promise<number> {
+export async function countCustomersOnClock(
+  q: Queryable,
+  accountId: string,
+  testClockId: string,
+): Promise<number> {
   const rows = await q.query<{ count: number }>(
     `select count(*)::int as count from customers
      where account_id = $1 and test_clock_id = $2 and deleted_at is null`,
@@ -160,7 +176,11 @@ export async function isInvoicePrefixTaken(
 }
 
 /** Writes what the API can change. The caller holds the row's lock. Currency and clock have writers of their own. */
-export async function updateCustomer(q: Queryable, accountId: string, customer: CustomerRecord): Promise<void> {
+export async function updateCustomer(
+  q: Queryable,
+  accountId: string,
+  customer: CustomerRecord,
+): Promise<void> {
   const c = customer;
   await q.query(
     `update customers set name = $3, email = $4, balance = $5, invoice_prefix = $6, next_invoice_sequence = $7,
@@ -180,7 +200,12 @@ export async function updateCustomer(q: Queryable, accountId: string, customer: 
   );
 }
 
-export async function markCustomerDeleted(q: Queryable, accountId: string, id: string, at: Instant): Promise<void> {
+export async function markCustomerDeleted(
+  q: Queryable,
+  accountId: string,
+  id: string,
+  at: Instant,
+): Promise<void> {
   await q.query('update customers set deleted_at = $3 where account_id = $1 and id = $2', [
     accountId,
     id,
@@ -195,7 +220,11 @@ export async function setCustomerCurrency(
   id: string,
   currency: string,
 ): Promise<void> {
-  await q.query('update customers set currency = $3 where account_id = $1 and id = $2', [accountId, id, currency]);
+  await q.query('update customers set currency = $3 where account_id = $1 and id = $2', [
+    accountId,
+    id,
+    currency,
+  ]);
 }
 
 /** Deletes the customers of a test clock, as deleting the clock does. */

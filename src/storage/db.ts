@@ -115,6 +115,11 @@ async function runOnce<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>):
   };
   let result: T;
   let broken: Error | undefined;
+  // A connection that dies between two statements says so by an event, which would end the process unheard.
+  const onError = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', onError);
   try {
     await client.query('begin');
     result = await work(tx);
@@ -125,6 +130,7 @@ async function runOnce<T>(pool: pg.Pool, work: (tx: Transaction) => Promise<T>):
     });
     throw error;
   } finally {
+    client.off('error', onError);
     client.release(broken);
   }
   for (const action of actions) await action();

@@ -76,7 +76,11 @@ function addTypes(conditions: Conditions, types: readonly string[]): void {
 }
 
 /** Where the event stands in a list. */
-export async function findEventCursor(q: Queryable, accountId: string, id: string): Promise<PageCursor | null> {
+export async function findEventCursor(
+  q: Queryable,
+  accountId: string,
+  id: string,
+): Promise<PageCursor | null> {
   const rows = await q.query<PageCursor>(
     'select created_at as "createdAt", id from events where account_id = $1 and id = $2',
     [accountId, id],

@@ -101,7 +101,11 @@ export function listMeters(
 }
 
 /** Where the meter stands in a list. */
-export async function findMeterCursor(q: Queryable, accountId: string, id: string): Promise<PageCursor | null> {
+export async function findMeterCursor(
+  q: Queryable,
+  accountId: string,
+  id: string,
+): Promise<PageCursor | null> {
   const rows = await q.query<PageCursor>(
     'select created_at as "createdAt", id from meters where account_id = $1 and id = $2',
     [accountId, id],

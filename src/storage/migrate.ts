@@ -58,7 +58,9 @@ export async function migrate(databaseUrl: string, folder: string = MIGRATIONS_D
 }
 
 function readMigrations(folder: string): Migration[] {
-  const names = readdirSync(folder).filter((name) => name.endsWith('.sql')).sort();
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.sql'))
+    .sort();
   const numbers = new Set<string>();
   return names.map((name) => {
     if (!FILE_NAME.test(name)) throw new Error(`migration ${name} is not named NNNN_what_it_does.sql`);

@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Logger } from '../logging.js';
 import type { PostgresBinaries } from './postgresBinaries.js';
@@ -31,9 +41,13 @@ function lookUpAccount(): ServerAccount {
 
 function createAccount(): ServerAccount {
   try {
-    execFileSync('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/bin/false', ACCOUNT], {
-      stdio: 'pipe',
-    });
+    execFileSync(
+      'useradd',
+      ['--system', '--user-group', '--no-create-home', '--shell', '/bin/false', ACCOUNT],
+      {
+        stdio: 'pipe',
+      },
+    );
   } catch (error) {
     throw new Error(
       `Postgres cannot run as root, and the account \`${ACCOUNT}\` could not be made (${String(error)}). ` +
@@ -111,12 +125,17 @@ export function reachableClusterDir(dataDir: string, account: ServerAccount, log
   const closed = firstClosedFolder(dataDir, account);
   if (closed === null) return natural;
   if (existsSync(natural)) {
-    throw new Error(`the account ${ACCOUNT} cannot pass through ${closed}: run chmod o+x on it, or move ${dataDir}`);
+    throw new Error(
+      `the account ${ACCOUNT} cannot pass through ${closed}: run chmod o+x on it, or move ${dataDir}`,
+    );
   }
   const elsewhere = join(SHARED_ROOT, 'clusters', randomBytes(8).toString('hex'));
   mkdirSync(dirname(elsewhere), { recursive: true });
   writeFileSync(note, `${elsewhere}\n`);
-  logger.warn({ closed, cluster: elsewhere }, 'the database lives outside the data folder: its account cannot pass');
+  logger.warn(
+    { closed, cluster: elsewhere },
+    'the database lives outside the data folder: its account cannot pass',
+  );
   return elsewhere;
 }
 

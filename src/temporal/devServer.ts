@@ -100,7 +100,10 @@ function devServerArgs(options: DevServerOptions, ports: Record<PortName, number
     ...['--ui-disable-news-fetch', '--log-level', 'warn', '--log-format', 'json'],
     ...(options.inMemory === true ? [] : storage),
     ...dynamic.flatMap((setting) => ['--dynamic-config-value', setting]),
-    ...Object.entries(options.searchAttributes).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
+    ...Object.entries(options.searchAttributes).flatMap(([name, type]) => [
+      '--search-attribute',
+      `${name}=${type}`,
+    ]),
   ];
 }
 

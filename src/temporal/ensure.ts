@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { temporal } from '@temporalio/proto';
+// A CommonJS package whose names Node cannot see from outside: only the default import has them at run time.
+import proto from '@temporalio/proto';
 import type { Logger } from '../logging.js';
 
 export interface EnsureOptions {
@@ -22,8 +23,9 @@ const RETENTION_MILLIS = 30 * 86_400_000;
 
 const KNOWN_MILLIS_MAX = 60_000;
 
-const ValueType = temporal.api.enums.v1.IndexedValueType;
-type ValueType = temporal.api.enums.v1.IndexedValueType;
+const VALUE_TYPES = proto.temporal.api.enums.v1.IndexedValueType;
+
+type ValueType = proto.temporal.api.enums.v1.IndexedValueType;
 
 /**
  * Makes sure that the namespace and the search attributes exist on a Temporal server. Where the server does not let us
@@ -52,7 +54,9 @@ async function ensureNamespace(connection: Connection, { namespace, logger }: En
     logger.info({ namespace }, 'made the Temporal namespace');
   } catch (error) {
     if (codeOf(error) !== ALREADY_EXISTS) {
-      throw new Error(`the Temporal namespace ${namespace} does not exist and could not be made: ${String(error)}`);
+      throw new Error(
+        `the Temporal namespace ${namespace} does not exist and could not be made: ${String(error)}`,
+      );
     }
   }
   await waitUntilKnown(connection, namespace);
@@ -96,7 +100,7 @@ async function ensureSearchAttributes(connection: Connection, options: EnsureOpt
 
 function valueType(type: string): ValueType {
   const name = `INDEXED_VALUE_TYPE_${type.replace(/([a-z])([A-Z])/g, '$1_$2').toUpperCase()}`;
-  const value = (ValueType as unknown as Record<string, ValueType | undefined>)[name];
+  const value = (VALUE_TYPES as unknown as Record<string, ValueType | undefined>)[name];
   if (value === undefined) throw new Error(`unknown type of search attribute: ${type}`);
   return value;
 }

@@ -25,7 +25,8 @@ beforeEach(async () => {
   customerId = await fixture.addCustomer();
 });
 
-const withIdentifier = (value: string, rest: Partial<IncomingEvent>) => event(eventName, customerId, value, rest);
+const withIdentifier = (value: string, rest: Partial<IncomingEvent>) =>
+  event(eventName, customerId, value, rest);
 
 async function sendOne(value: string, rest: Partial<IncomingEvent>, through = ingest) {
   const [outcome] = await through.ingest(fixture.accountId, [withIdentifier(value, rest)]);
@@ -102,14 +103,18 @@ describe('a repeated request', () => {
     const outcomes = await Promise.all(Array.from({ length: 20 }, () => sendOne('1', one)));
     expect(outcomes.filter(({ status }) => status === 'stored')).toHaveLength(1);
     expect(outcomes.filter(({ status }) => status === 'replayed')).toHaveLength(19);
-    expect(new Set(outcomes.map((outcome) => JSON.stringify('event' in outcome && outcome.event))).size).toBe(1);
+    expect(new Set(outcomes.map((outcome) => JSON.stringify('event' in outcome && outcome.event))).size).toBe(
+      1,
+    );
     expect(await usage()).toEqual({ value: '1', count: 1n });
   });
 });
 
 describe('several senders at once', () => {
   it('eight clients send the same batch: counted once, and everyone is answered', async () => {
-    const batch = Array.from({ length: 2_000 }, (_, i) => withIdentifier(String(i), { identifier: `same-${i}` }));
+    const batch = Array.from({ length: 2_000 }, (_, i) =>
+      withIdentifier(String(i), { identifier: `same-${i}` }),
+    );
     const clients = Array.from({ length: 8 }, () => fixture.ingestWith());
     const all = await Promise.all(
       clients.map((client, index) => {
@@ -187,9 +192,9 @@ describe('generations of identifiers', () => {
     const clients = Array.from({ length: 3 }, () => fixture.ingestWith({ batchEventsMax: 50 }));
     let now = Date.now();
     let rotations = 0;
-    let sending = true;
+    const state = { sending: true };
     const rotating = (async () => {
-      while (sending && rotations < 8) {
+      while (state.sending && rotations < 8) {
         now += 36 * DAY;
         // Dropping is held back: the point here is the change of the newest.
         await fixture.db.query('update identifier_generations set closed_at = null');
@@ -208,7 +213,7 @@ describe('generations of identifiers', () => {
       ),
     );
     const outcomes = (await Promise.all(rounds)).flat(2);
-    sending = false;
+    state.sending = false;
     await rotating;
     expect(rotations).toBeGreaterThan(3);
     expect(outcomes.filter(({ status }) => status === 'stored')).toHaveLength(2_000);

@@ -50,7 +50,11 @@ export async function openFixture(): Promise<Fixture> {
 
 async function openAccount(db: Database, url: string, close: () => Promise<void>): Promise<Fixture> {
   const accountId = newId('account');
-  await db.query('insert into accounts (id, name, created_at) values ($1, $2, $3)', [accountId, 'Test', timestamp(NOW)]);
+  await db.query('insert into accounts (id, name, created_at) values ($1, $2, $3)', [
+    accountId,
+    'Test',
+    timestamp(NOW),
+  ]);
   const logged: LogEntry[] = [];
   const clock = { now: NOW };
   const log = recordingLog(logged);
@@ -71,9 +75,11 @@ async function openAccount(db: Database, url: string, close: () => Promise<void>
 }
 
 export function recordingLog(entries: LogEntry[]): Log {
-  const at = (level: LogEntry['level']) => (fields: object, message: string): void => {
-    entries.push({ level, fields, message });
-  };
+  const at =
+    (level: LogEntry['level']) =>
+    (fields: object, message: string): void => {
+      entries.push({ level, fields, message });
+    };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 

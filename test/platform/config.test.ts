@@ -49,7 +49,12 @@ describe('the settings', () => {
       portIsExplicit: true,
       json: true,
       databaseUrl: env.DATABASE_URL,
-      temporal: { address: env.TEMPORAL_ADDRESS, namespace: 'billing', tlsCertPath: '/c.pem', tlsKeyPath: '/k.pem' },
+      temporal: {
+        address: env.TEMPORAL_ADDRESS,
+        namespace: 'billing',
+        tlsCertPath: '/c.pem',
+        tlsKeyPath: '/k.pem',
+      },
       signalBudgetPerSecond: 250,
       dueSpreadSeconds: 600,
     });
@@ -91,7 +96,9 @@ describe('the settings', () => {
   test('what this version cannot do is refused, not pretended', () => {
     expect(problemsOf([], { DURABILL_PAYMENTS: 'stripe' })[0]).toContain('not available');
     expect(problemsOf([], { DURABILL_ENCRYPTION_KEYS: 'k1,k2' })[0]).toContain('would not be encrypted');
-    expect(readConfig([], { STRIPE_SECRET_KEY: 'sk_test_1' })).toMatchObject({ withoutEffect: ['STRIPE_SECRET_KEY'] });
+    expect(readConfig([], { STRIPE_SECRET_KEY: 'sk_test_1' })).toMatchObject({
+      withoutEffect: ['STRIPE_SECRET_KEY'],
+    });
   });
 
   test('help names every flag and every variable', () => {

@@ -64,7 +64,9 @@ test('workflows survive a stop and a start, and a kill; the addresses stay', asy
   expect(await statusOf(second.address, 'kept')).toBe('RUNNING');
 
   process.kill(second.pid()!, 'SIGKILL');
-  await vi.waitFor(async () => expect(await statusOf(second.address, 'kept')).toBe('RUNNING'), { timeout: 30_000 });
+  await vi.waitFor(async () => expect(await statusOf(second.address, 'kept')).toBe('RUNNING'), {
+    timeout: 30_000,
+  });
   expect(second.restarts()).toBe(1);
 });
 
@@ -84,9 +86,15 @@ test("on a server of the team's, the namespace and the search attributes are mad
 
   await ensureTemporal(connection, { namespace, searchAttributes, logger });
   await vi.waitFor(async () => expect(Object.keys(await attributes())).toHaveLength(3), { timeout: 20_000 });
-  await ensureTemporal(connection, { namespace, searchAttributes: { ...searchAttributes, Plan: 'Keyword' }, logger });
-  await vi.waitFor(async () => expect(Object.keys(await attributes()).sort()).toEqual(
-    ['CustomerId', 'PeriodEnd', 'Plan', 'PriceId'],
-  ), { timeout: 20_000 });
+  await ensureTemporal(connection, {
+    namespace,
+    searchAttributes: { ...searchAttributes, Plan: 'Keyword' },
+    logger,
+  });
+  await vi.waitFor(
+    async () =>
+      expect(Object.keys(await attributes()).sort()).toEqual(['CustomerId', 'PeriodEnd', 'Plan', 'PriceId']),
+    { timeout: 20_000 },
+  );
   await connection.close();
 });

@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,8 +60,12 @@ async function query(url: string, text: string): Promise<unknown[]> {
 
 /** Starts the server in a process of its own, as an engine would, and kills that process. */
 async function leaveAnOrphan(): Promise<{ url: string; pid: number }> {
-  const engine = spawn(process.execPath, ['--import', 'tsx', FIXTURE, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const line = await new Promise<string>((resolve) => engine.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+  const engine = spawn(process.execPath, ['--import', 'tsx', FIXTURE, dataDir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const line = await new Promise<string>((resolve) =>
+    engine.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())),
+  );
   const orphan = JSON.parse(line) as { url: string; pid: number };
   await query(orphan.url, 'create table kept (id int); insert into kept values (1)');
   engine.kill('SIGKILL');
@@ -108,7 +121,10 @@ test("a lock file whose pid has become another program's does not keep it from s
   try {
     const identity = identifyProcess(bystander.pid!)!;
     const cluster = join(dataDir, 'postgres');
-    writeFileSync(join(cluster, 'postmaster.pid'), `${bystander.pid!}\n${cluster}\n1700000000\n${first.port}\n\n127.0.0.1\n`);
+    writeFileSync(
+      join(cluster, 'postmaster.pid'),
+      `${bystander.pid!}\n${cluster}\n1700000000\n${first.port}\n\n127.0.0.1\n`,
+    );
     await start();
     expect(isSameProcessAlive(identity)).toBe(true);
   } finally {
@@ -147,9 +163,12 @@ test.runIf(process.getuid?.() === 0)(
   },
 );
 
-test.runIf(process.getuid?.() === 0)('a data folder that is itself closed is opened for passing, no more', async () => {
-  chmodSync(dataDir, 0o700);
-  await start();
-  expect(statSync(dataDir).mode & 0o777).toBe(0o711);
-  expect(existsSync(join(dataDir, 'postgres', 'PG_VERSION'))).toBe(true);
-});
+test.runIf(process.getuid?.() === 0)(
+  'a data folder that is itself closed is opened for passing, no more',
+  async () => {
+    chmodSync(dataDir, 0o700);
+    await start();
+    expect(statSync(dataDir).mode & 0o777).toBe(0o711);
+    expect(existsSync(join(dataDir, 'postgres', 'PG_VERSION'))).toBe(true);
+  },
+);

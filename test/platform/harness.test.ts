@@ -23,6 +23,8 @@ test('every test gets a migrated database of its own, and it is gone afterwards'
 test('the shared Temporal server knows our search attributes', async () => {
   const connection = await Connection.connect({ address: inject('durabill').temporalAddress });
   const answer = await connection.operatorService.listSearchAttributes({ namespace: 'default' });
-  expect(Object.keys(answer.customAttributes)).toEqual(expect.arrayContaining(Object.keys(SEARCH_ATTRIBUTES)));
+  expect(Object.keys(answer.customAttributes)).toEqual(
+    expect.arrayContaining(Object.keys(SEARCH_ATTRIBUTES)),
+  );
   await connection.close();
 });

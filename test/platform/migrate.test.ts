@@ -41,9 +41,15 @@ test('two engines that start at once apply every file exactly once', async () =>
 
 test('a later start applies only what is new', async () => {
   file('0001_first.sql', 'create table a (id int);');
-  expect(await migrate(database.url, folder)).toEqual({ applied: ['0001_first.sql'], version: '0001_first.sql' });
+  expect(await migrate(database.url, folder)).toEqual({
+    applied: ['0001_first.sql'],
+    version: '0001_first.sql',
+  });
   file('0002_second.sql', 'create table b (id int);');
-  expect(await migrate(database.url, folder)).toEqual({ applied: ['0002_second.sql'], version: '0002_second.sql' });
+  expect(await migrate(database.url, folder)).toEqual({
+    applied: ['0002_second.sql'],
+    version: '0002_second.sql',
+  });
   expect((await migrate(database.url, folder)).applied).toEqual([]);
 });
 

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createLogger } from '../../src/logging.js';
 import { identifyProcess, isSameProcessAlive } from '../../src/processes.js';
-import { ServerGaveUpError, supervise } from '../../src/supervise.js';
-import type { SupervisedServer, SuperviseOptions, Supervision } from '../../src/supervise.js';
+import { supervise } from '../../src/supervise.js';
+import type { ServerGaveUpError, SupervisedServer, SuperviseOptions, Supervision } from '../../src/supervise.js';
 import { makeRunDirectory } from '../support/runDirectory.js';
 
 const logger = createLogger('silent');
@@ -57,7 +57,10 @@ function nodeServer(port: number, code = ''): SupervisedServer {
   };
 }
 
-async function start(server: SupervisedServer, options: Partial<SuperviseOptions> = {}): Promise<Supervision> {
+async function start(
+  server: SupervisedServer,
+  options: Partial<SuperviseOptions> = {},
+): Promise<Supervision> {
   const supervision = await supervise(server, {
     logger,
     onFatal: (error) => {

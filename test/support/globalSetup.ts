@@ -32,7 +32,14 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     const postgres = await startEmbeddedPostgres({ dataDir, logger, onFatal, unsafeButFast: true });
     stops.push(() => postgres.stop());
     const searchAttributes = SEARCH_ATTRIBUTES;
-    const temporal = await startDevServer({ binary: temporalBinary, dataDir, searchAttributes, logger, onFatal, inMemory: true });
+    const temporal = await startDevServer({
+      binary: temporalBinary,
+      dataDir,
+      searchAttributes,
+      logger,
+      onFatal,
+      inMemory: true,
+    });
     stops.push(() => temporal.stop());
     await migrate(postgres.url);
     project.provide('durabill', {

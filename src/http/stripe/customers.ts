@@ -1,5 +1,10 @@
 import type { z } from 'zod';
-import { type CustomerChange, changeCustomer, createCustomer, deleteCustomer } from '../../billing/customers.js';
+import {
+  type CustomerChange,
+  changeCustomer,
+  createCustomer,
+  deleteCustomer,
+} from '../../billing/customers.js';
 import { renderSubscriptions } from '../../billing/subscriptionEvents.js';
 import { invalid, notFound } from '../../domain/errors.js';
 import {
@@ -16,7 +21,7 @@ import { customerObject, customerOrStub } from '../../stripe/customer.js';
 import { deletedObject } from '../../stripe/values.js';
 import { defined } from '../defined.js';
 import { type Endpoint, type JsonObject, endpoint } from '../endpoint.js';
-import type { ExpandContext, Expansion } from '../expand.js';
+import { type ExpandContext, type Expansion, idOf } from '../expand.js';
 import { listObject, listPage } from '../pagination.js';
 import {
   array,
@@ -234,34 +239,37 @@ function checkPrefix(prefix: string | undefined): void {
   });
 }
 
-export const customersExpansions: readonly Expansion[] = [
-  {
-    object: 'customer',
-    async load({ q, accountId }, ids) {
-      const customers = await findCustomers(q, accountId, ids);
-      return new Map(customers.map((customer) => [customer.id, customerOrStub(customer)]));
-    },
-    properties: {
-      default_source: 'none',
-      'invoice_settings.default_payment_method': 'none',
-      sources: emptyList('sources'),
-      subscriptions: revealSubscriptions,
-      tax_ids: emptyList('tax_ids'),
-      test_clock: 'test_helpers.test_clock',
-    },
+export const customersExpansion: Expansion = {
+  object: 'customer',
+  async load({ q, accountId }, ids) {
+    const customers = await findCustomers(q, accountId, ids);
+    return new Map(customers.map((customer) => [customer.id, customerOrStub(customer)]));
   },
-];
+  properties: {
+    default_source: 'none',
+    'invoice_settings.default_payment_method': 'none',
+    sources: emptyList('sources'),
+    subscriptions: revealSubscriptions,
+    tax_ids: emptyList('tax_ids'),
+    test_clock: 'test_helpers.test_clock',
+  },
+};
 
-function emptyList(name: string): (ctx: ExpandContext, customers: readonly JsonObject[]) => Promise<JsonObject[]> {
+function emptyList(
+  name: string,
+): (ctx: ExpandContext, customers: readonly JsonObject[]) => Promise<JsonObject[]> {
   return (_ctx, customers) =>
     Promise.resolve(customers.map((customer) => listObject(`${urlOf(customer)}/${name}`, [])));
 }
 
-async function revealSubscriptions(ctx: ExpandContext, customers: readonly JsonObject[]): Promise<JsonObject[]> {
+async function revealSubscriptions(
+  ctx: ExpandContext,
+  customers: readonly JsonObject[],
+): Promise<JsonObject[]> {
   const page = { limit: SUBSCRIPTIONS_SHOWN + 1, cursor: null, direction: 'forward' } as const;
   const lists: JsonObject[] = [];
   for (const customer of customers) {
-    const filter = { customerId: String(customer['id']) };
+    const filter = { customerId: idOf(customer) };
     const found = await listSubscriptions(ctx.q, ctx.accountId, filter, page);
     const shown = await renderSubscriptions(ctx.q, ctx.accountId, found.slice(0, SUBSCRIPTIONS_SHOWN));
     lists.push(listObject(`${urlOf(customer)}/subscriptions`, shown, found.length > SUBSCRIPTIONS_SHOWN));
@@ -270,5 +278,5 @@ async function revealSubscriptions(ctx: ExpandContext, customers: readonly JsonO
 }
 
 function urlOf(customer: JsonObject): string {
-  return `/v1/customers/${String(customer['id'])}`;
+  return `/v1/customers/${idOf(customer)}`;
 }

@@ -17,7 +17,7 @@ import { EMBEDDED_LINES_MAX, invoiceLineObject, invoiceObject } from '../../stri
 import { type Endpoint, endpoint, type JsonObject, type RequestContext } from '../endpoint.js';
 import type { Expansion } from '../expand.js';
 import { listObject, listPage } from '../pagination.js';
-import { boolean, instant, listParams, listParamsWithoutCreated, object, oneOf, rangeFilter, text } from '../params.js';
+import { boolean, instant, listParams, listParamsWithoutCreated, object, oneOf, rangeFilter, text, wordOr } from '../params.js';
 import { anchor, billingModeParams, newItems, previewItemsParams, UNSUPPORTED_ITEM_PARAMS } from './subscriptionParams.js';
 import type { Queryable, Transaction } from '../../storage/db.js';
 
@@ -127,7 +127,7 @@ const createPreview = endpoint({
     preview_mode: oneOf(['next'], { unsupported: ['recurring'] }).optional(),
     subscription: text().optional(),
     subscription_details: object({
-      billing_cycle_anchor: instant().optional(),
+      billing_cycle_anchor: wordOr([], instant(), { unsupported: ['now', 'unchanged'] }).optional(),
       billing_mode: billingModeParams.optional(),
       cancel_at_period_end: boolean().optional(),
       items: previewItemsParams.optional(),

@@ -167,6 +167,7 @@ const update = endpoint({
     'billing_schedules',
     'billing_thresholds',
     'cancel_at',
+    'cancellation_details.feedback_option',
     'collection_method',
     'days_until_due',
     'default_payment_method',
@@ -220,6 +221,7 @@ const cancel = endpoint({
     invoice_now: boolean().optional(),
     prorate: boolean().optional(),
   }),
+  unsupported: ['cancellation_details.feedback_option'],
   async handle(ctx, params, { id = '' }) {
     if (params.prorate === true) {
       throw invalid('Durabill does not support `prorate: true` yet: the unused time of a canceled subscription is not credited.', {

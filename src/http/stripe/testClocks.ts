@@ -1,6 +1,6 @@
 import { advanceTestClock, createTestClock, removeTestClock } from '../../billing/testClocks.js';
 import { notFound } from '../../domain/errors.js';
-import { findTestClock, findTestClockCursor, listTestClocks } from '../../storage/testClocks.js';
+import { findTestClock, findTestClockCursor, findTestClocks, listTestClocks } from '../../storage/testClocks.js';
 import { testClockObject } from '../../stripe/testClock.js';
 import { deletedObject } from '../../stripe/values.js';
 import { type Endpoint, endpoint } from '../endpoint.js';
@@ -68,4 +68,11 @@ const remove = endpoint({
 
 export const testClocksEndpoints: readonly Endpoint[] = [create, list, retrieve, advance, remove];
 
-export const testClocksExpansion: Expansion = { object: 'test_helpers.test_clock', properties: {} };
+export const testClocksExpansion: Expansion = {
+  object: 'test_helpers.test_clock',
+  async load({ q, accountId }, ids) {
+    const clocks = await findTestClocks(q, accountId, ids);
+    return new Map(clocks.map((clock) => [clock.id, testClockObject(clock)]));
+  },
+  properties: {},
+};

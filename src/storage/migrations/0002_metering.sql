@@ -92,13 +92,16 @@ create table identifier_generations (
 );
 insert into identifier_generations (generation, opened_at) values (1, now());
 
--- Who is being told about usage, and when it was last: at most one signal in flight and one a second.
+-- What the notifier has told about a customer, and who is doing it: at most one at a time and one a second.
 create table usage_notices (
   account_id text collate "C" not null,
   customer_id text collate "C" not null,
-  claimed_until timestamptz,
+  -- Nobody else may tell about the customer until then. Runs out by itself when a notifier dies.
+  claimed_until timestamptz not null,
   signalled_at timestamptz,
-  alerted_at timestamptz,
+  -- When the due alerts were looked at last, and those that were handed to a workflow: alert id → epoch ms.
+  alerts_checked_at timestamptz,
+  alerts_signalled jsonb not null default '{}',
   primary key (account_id, customer_id)
 );
 

@@ -1,0 +1,8 @@
+import type { Routes } from '../app.js';
+import { settingsEndpoints } from './settings.js';
+
+/** What neither vendor has. A new resource of ours is added here and nowhere else. */
+export const liveRoutes: Routes = {
+  endpoints: [...settingsEndpoints],
+  expansions: [],
+};

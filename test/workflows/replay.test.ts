@@ -1,0 +1,58 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { recordedHistories } from './histories.js';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const histories = recordedHistories();
+
+beforeAll(() => {
+  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'OFF' } } });
+});
+
+describe('recorded histories', () => {
+  test('there is one of every path of a subscription', () => {
+    expect(histories.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['subscription-cancel', 'subscription-worker-away', 'subscription-year']),
+    );
+  });
+
+  test.each(histories)('$name replays on the workflow code of today', async ({ history }) => {
+    const { workflowBundle } = inject('durabill');
+    if ('problem' in workflowBundle) throw new Error(workflowBundle.problem);
+    await Worker.runReplayHistory({ workflowBundle: { codePath: workflowBundle.path } }, history);
+  });
+
+  test('a workflow that opens the next period before it makes the invoice no longer replays', async () => {
+    const code = await bundleChanged((source) => {
+      const changed = source.replace(
+        /( *await steps\.createInvoice\([^;]*;\n)( *this\.#setPlan\(await steps\.openNextPeriod\(end\)\);\n)/,
+        '$2$1',
+      );
+      expect(changed).not.toBe(source);
+      return changed;
+    });
+    const year = histories.find(({ name }) => name === 'subscription-year');
+    await expect(Worker.runReplayHistory({ workflowBundle: { code } }, year?.history)).rejects.toThrow(
+      /[Nn]on-?determinis|TMPRL1100/,
+    );
+  });
+});
+
+/** The workflow bundle with workflows/subscription.ts changed. */
+async function bundleChanged(change: (source: string) => string): Promise<string> {
+  const copy = mkdtempSync(join(tmpdir(), 'durabill-changed-'));
+  try {
+    for (const folder of ['workflows', 'src', 'activities']) cpSync(join(ROOT, folder), join(copy, folder), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+    const path = join(copy, 'workflows', 'subscription.ts');
+    writeFileSync(path, change(readFileSync(path, 'utf8')));
+    const { code } = await bundleWorkflowCode({ workflowsPath: join(copy, 'workflows', 'index.ts') });
+    return code;
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
