@@ -53,28 +53,44 @@ export async function createDraft(tx: Transaction, accountId: string, draft: New
   return invoice;
 }
 
+/** A draft as it would be if it were finalized now. */
+export interface CurrentDraft {
+  invoice: InvoiceRecord;
+  lines: InvoiceLineRecord[];
+  computed: ComputedRecipe;
+}
+
 /**
- * Computes a draft's lines and totals again from the usage known now and writes them. The caller holds the locks of
- * the subscription and of the invoice.
+ * A draft with its lines and totals computed from the usage known now: what a reader is shown, and what is written when
+ * it is finalized. Writes nothing. The due amount is before the customer's balance, which applies at finalization.
  */
+export async function currentDraft(
+  q: Queryable,
+  accountId: string,
+  invoice: InvoiceRecord,
+  customerBalance = 0n,
+): Promise<CurrentDraft> {
+  const computed = await computeRecipe(q, accountId, invoice.recipe, customerBalance);
+  const kept = await findInvoiceLines(q, accountId, [invoice.id]);
+  const { subtotal, total } = computed;
+  return {
+    invoice: { ...invoice, subtotal, total, amountDue: total > 0n ? total : 0n },
+    lines: keepLineIds(lineRecords(invoice.id, computed.lines), kept),
+    computed,
+  };
+}
+
+/** `currentDraft`, written. The caller holds the locks of the subscription and of the invoice. */
 export async function refreshDraft(
   tx: Transaction,
   accountId: string,
-  invoice: InvoiceRecord,
+  draft: InvoiceRecord,
   customerBalance: bigint,
-): Promise<{ invoice: InvoiceRecord; lines: InvoiceLineRecord[]; computed: ComputedRecipe }> {
-  const computed = await computeRecipe(tx, accountId, invoice.recipe, customerBalance);
-  const kept = await findInvoiceLines(tx, accountId, [invoice.id]);
-  const lines = keepLineIds(lineRecords(invoice.id, computed.lines), kept);
-  await replaceInvoiceLines(tx, accountId, invoice.id, lines);
-  const refreshed: InvoiceRecord = {
-    ...invoice,
-    subtotal: computed.subtotal,
-    total: computed.total,
-    amountDue: computed.total > 0n ? computed.total : 0n,
-  };
-  await updateInvoice(tx, accountId, refreshed);
-  return { invoice: refreshed, lines, computed };
+): Promise<CurrentDraft> {
+  const current = await currentDraft(tx, accountId, draft, customerBalance);
+  await replaceInvoiceLines(tx, accountId, draft.id, current.lines);
+  await updateInvoice(tx, accountId, current.invoice);
+  return current;
 }
 
 /** Emits one of the `invoice.*` events with the invoice as it is now. */

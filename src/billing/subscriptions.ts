@@ -129,6 +129,8 @@ export async function createSubscription(
   request: NewSubscription,
   eventRequest: EventRequest | null,
 ): Promise<SubscriptionRecord> {
+  // Held, so that two subscriptions created at once agree on the customer's currency and limits.
+  await findCustomer(tx, accountId, request.customerId, 'update');
   const draft = await draftSubscription(tx, core, accountId, request);
   const { subscription, items, customer, at } = draft;
   await checkLimits(tx, accountId, customer);

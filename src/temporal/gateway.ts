@@ -73,6 +73,17 @@ export function createGateway(deps: GatewayDeps): TemporalGateway {
     await markWorkflowStarted(deps.db, ref, deps.now());
   }
 
+  /** Sends a message to a subscription; one whose workflow is missing gets it started and the message once more. */
+  async function running<T>(ref: SubscriptionRef, send: () => Promise<T>): Promise<T> {
+    try {
+      return await send();
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      await startSubscription(ref);
+      return send();
+    }
+  }
+
   return {
     startSubscription,
 
@@ -81,11 +92,10 @@ export function createGateway(deps: GatewayDeps): TemporalGateway {
     },
 
     async changeSubscription(ref, change, changeId) {
-      await startSubscription(ref);
       const options = { args: [change] as [typeof change], updateId: changeId };
       try {
         await client.withDeadline(Date.now() + CHANGE_DEADLINE_MS, () =>
-          handle(ref).executeUpdate(CHANGE_UPDATE, options),
+          running(ref, () => handle(ref).executeUpdate(CHANGE_UPDATE, options)),
         );
       } catch (error) {
         throw changeFailure(error);
@@ -110,11 +120,10 @@ export function createGateway(deps: GatewayDeps): TemporalGateway {
     },
 
     async clockAdvanced(ref, now) {
-      await startSubscription(ref);
-      await handle(ref).executeUpdate<ClockAdvancedResult, [{ now: number }]>(CLOCK_ADVANCED_UPDATE, {
-        args: [{ now }],
-        updateId: `clock-${String(now)}`,
-      });
+      const options = { args: [{ now }] as [{ now: number }], updateId: `clock-${String(now)}` };
+      await running(ref, () =>
+        handle(ref).executeUpdate<ClockAdvancedResult, [{ now: number }]>(CLOCK_ADVANCED_UPDATE, options),
+      );
     },
 
     scheduleReconcile: () => scheduleReconcile(client, taskQueue),

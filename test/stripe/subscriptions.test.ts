@@ -197,6 +197,23 @@ describe('invoices', () => {
     }
   });
 
+  test('a draft shows late usage as soon as it is acknowledged, and finalizes with it', async () => {
+    const { clock, customer } = await clockedCustomer(START);
+    const { id } = await stripe.subscriptions.create({ customer: customer.id, items: [{ price: metered.id }] });
+    await send(customer.id, '102', START);
+    const end = Date.UTC(2024, 1, 29) / 1000;
+    await advance(clock.id, end);
+    const [draft] = (await stripe.invoices.list({ subscription: id })).data;
+    expect(draft).toMatchObject({ status: 'draft', total: 3, automatically_finalizes_at: end + 3600 });
+    await send(customer.id, '2', end - 1);
+    // On the boundary: this one belongs to the next period.
+    await send(customer.id, '50', end);
+    expect((await stripe.invoices.retrieve(draft?.id ?? '')).total).toBe(6);
+    await advance(clock.id, end + 7200);
+    expect(await stripe.invoices.retrieve(draft?.id ?? '')).toMatchObject({ status: 'open', total: 6 });
+    expect((await stripe.invoices.createPreview({ subscription: id })).total).toBe(0);
+  });
+
   test("the customer's balance pays first, and credit beyond the invoice stays", async () => {
     const { clock, customer } = await clockedCustomer(START);
     await stripe.customers.update(customer.id, { balance: -2500 });

@@ -1,6 +1,7 @@
 import { nothingUpcoming, previewNewSubscription, previewUpcoming } from '../../billing/preview.js';
 import { customerNow } from '../../billing/clock.js';
 import { finalizeInvoice, lockInvoice, payOutOfBand, voidInvoice, type InvoiceTransition } from '../../billing/finalization.js';
+import { currentDraft } from '../../billing/invoicing.js';
 import { recordNextDue } from '../../billing/subscriptionPlan.js';
 import { invalid, notFound } from '../../domain/errors.js';
 import {
@@ -73,7 +74,10 @@ const lines = endpoint({
   async handle({ q, accountId }, params, { id = '' }) {
     const invoice = await findInvoice(q, accountId, id);
     if (invoice === null) throw notFound('invoice', id, 'invoice');
-    const all = await findInvoiceLines(q, accountId, [id]);
+    const all =
+      invoice.status === 'draft'
+        ? (await currentDraft(q, accountId, invoice)).lines
+        : await findInvoiceLines(q, accountId, [id]);
     const cursor = params.starting_after ?? params.ending_before;
     const position = cursor === undefined ? -1 : all.findIndex((line) => line.id === cursor);
     if (cursor !== undefined && position < 0) {
@@ -200,25 +204,26 @@ export const invoiceLinesExpansion: Expansion = {
   },
 };
 
-/** Invoices in Stripe's shape by id, each with its first lines. */
+/** Invoices in Stripe's shape by id, each with its first lines; drafts with the usage known now. */
 async function renderInvoices(
   q: Queryable,
   accountId: string,
   invoices: readonly InvoiceRecord[],
 ): Promise<Map<string, JsonObject>> {
-  const ids = invoices.map((invoice) => invoice.id);
-  const all = await findInvoiceLines(q, accountId, ids, EMBEDDED_LINES_MAX);
-  const counts = await countInvoiceLines(q, accountId, ids);
-  return new Map(
-    invoices.map((invoice) => [
-      invoice.id,
-      invoiceObject(
-        invoice,
-        all.filter((line) => line.invoiceId === invoice.id),
-        counts.get(invoice.id) ?? 0,
-      ),
-    ]),
-  );
+  const settled = invoices.filter((invoice) => invoice.status !== 'draft').map((invoice) => invoice.id);
+  const all = await findInvoiceLines(q, accountId, settled, EMBEDDED_LINES_MAX);
+  const counts = await countInvoiceLines(q, accountId, settled);
+  const rendered = new Map<string, JsonObject>();
+  for (const invoice of invoices) {
+    if (invoice.status === 'draft') {
+      const draft = await currentDraft(q, accountId, invoice);
+      rendered.set(invoice.id, invoiceObject(draft.invoice, draft.lines));
+    } else {
+      const lines = all.filter((line) => line.invoiceId === invoice.id);
+      rendered.set(invoice.id, invoiceObject(invoice, lines, counts.get(invoice.id) ?? 0));
+    }
+  }
+  return rendered;
 }
 
 async function renderInvoice({ q, accountId }: RequestContext, id: string): Promise<JsonObject> {
