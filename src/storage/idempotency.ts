@@ -75,18 +75,28 @@ export async function insertIdempotentResponse(
   return rows.length > 0;
 }
 
-/**
- * Forgets answers made before `before`, at most `limit` of them, and returns how many. Call it until it returns less
- * than `limit`. Stripe keeps a key for at least 24 hours (docs.stripe.com/api/idempotent_requests).
- */
-export async function purgeIdempotencyKeys(q: Queryable, before: Instant, limit = 5_000): Promise<number> {
-  const rows = await q.query<{ purged: bigint }>(
+/** Stripe's promise: a key holds for at least 24 hours (docs.stripe.com/api/idempotent_requests). */
+const RETENTION_MS = 24 * 3_600_000;
+const PURGE_BATCH = 5_000;
+
+/** Forgets the answers that are more than 24 hours old at `now`, in small statements, and returns how many. */
+export async function purgeIdempotencyKeys(q: Queryable, now: Instant): Promise<number> {
+  let purged = 0;
+  for (;;) {
+    const count = await purgeBatch(q, now - RETENTION_MS);
+    purged += count;
+    if (count < PURGE_BATCH) return purged;
+  }
+}
+
+async function purgeBatch(q: Queryable, before: Instant): Promise<number> {
+  const rows = await q.query<{ purged: number }>(
     `with gone as (
        delete from idempotency_keys where (account_id, key) in
          (select account_id, key from idempotency_keys where created_at < $1 order by created_at limit $2)
        returning 1)
-     select count(*) as purged from gone`,
-    [timestamp(before), limit],
+     select count(*)::int as purged from gone`,
+    [timestamp(before), PURGE_BATCH],
   );
-  return Number(rows[0]?.purged ?? 0n);
+  return rows[0]?.purged ?? 0;
 }
