@@ -6,7 +6,7 @@ import type { Price } from '../domain/price.js';
 import { newId } from '../ids.js';
 import { type CustomerRecord, findCustomer, setCustomerCurrency } from '../storage/customers.js';
 import type { Queryable, Transaction } from '../storage/db.js';
-import { loadPrices } from '../storage/prices.js';
+import { findInactivePrices, loadPrices } from '../storage/prices.js';
 import { readSettings } from '../storage/settings.js';
 import {
   countOpenSubscriptions,
@@ -30,6 +30,8 @@ export interface NewSubscriptionItem {
   /** Null where the caller gave none: 1 of a licensed price, and the only choice for a metered one. */
   quantity: bigint | null;
   metadata: Record<string, string>;
+  /** The price was made for this item alone and is not for sale, so it may be inactive. */
+  isInline?: boolean;
 }
 
 export interface NewSubscription {
@@ -82,7 +84,9 @@ export async function draftSubscription(
   }
   const at = await customerNowForChange(q, core, accountId, customer);
   const prices = await loadPrices(q, accountId, [...new Set(request.items.map((item) => item.priceId))]);
-  const currency = checkItems(request, prices, customer, prefix);
+  const named = request.items.filter((item) => item.isInline !== true).map((item) => item.priceId);
+  const inactive = await findInactivePrices(q, accountId, named);
+  const currency = checkItems(request, prices, inactive, customer, prefix);
   const first = priceOf(prices, request.items[0]?.priceId ?? '');
   const anchor = anchorOf(request, at, prices, first);
   const subscription = newRecord(request, customer, currency, at, anchor);
@@ -179,6 +183,7 @@ async function billFirstPeriod(
 function checkItems(
   request: NewSubscription,
   prices: ReadonlyMap<string, Price>,
+  inactive: ReadonlySet<string>,
   customer: CustomerRecord,
   prefix: string,
 ): string {
@@ -192,6 +197,11 @@ function checkItems(
   request.items.forEach((item, index) => {
     const price = prices.get(item.priceId);
     if (price === undefined) throw notFound('price', item.priceId, name(index, 'price'));
+    if (inactive.has(price.id)) {
+      throw invalid('The price specified is inactive. This field only accepts active prices.', {
+        param: name(index, 'price'),
+      });
+    }
     if (price.recurring === null) {
       throw invalid('The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.', {
         param: name(index, 'price'),

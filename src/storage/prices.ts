@@ -158,6 +158,20 @@ export async function loadPrices(
   return new Map(rows.map((row) => [row.id, toPrice(toRecord(row), row.productName, row.unitLabel)]));
 }
 
+/** Which of these prices can no longer be sold. */
+export async function findInactivePrices(
+  q: Queryable,
+  accountId: string,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const rows = await q.query<{ id: string }>(
+    'select id from prices where account_id = $1 and id = any($2) and not active',
+    [accountId, ids],
+  );
+  return new Set(rows.map((row) => row.id));
+}
+
 /** A stored price as the domain rates it. */
 export function toPrice(record: PriceRecord, productName: string, unitLabel: string | null): Price {
   return {

@@ -149,6 +149,33 @@ describe('subscriptions on a test clock', () => {
     expect(free.latest_invoice).toBeNull();
   });
 
+  test('sells a price that an item describes, and refuses one that is no longer for sale', async () => {
+    const { customer } = await clockedCustomer(START);
+    const subscription = await stripe.subscriptions.create({
+      customer: customer.id,
+      items: [
+        {
+          price_data: { currency: 'usd', product: product.id, unit_amount: 750, recurring: { interval: 'week' } },
+          quantity: 2,
+        },
+      ],
+      expand: ['latest_invoice'],
+    });
+    expect((subscription.latest_invoice as Stripe.Invoice).total).toBe(1500);
+    const inline = subscription.items.data[0]?.price;
+    expect(inline).toMatchObject({ active: false, unit_amount: 750 });
+    const retired = await stripe.prices.create({
+      currency: 'usd',
+      product: product.id,
+      unit_amount: 1,
+      recurring: { interval: 'week' },
+    });
+    await stripe.prices.update(retired.id, { active: false });
+    await expect(
+      stripe.subscriptions.create({ customer: customer.id, items: [{ price: retired.id }] }),
+    ).rejects.toMatchObject({ param: 'items[0][price]' });
+  });
+
   test('periods of different lengths live side by side in one subscription', async () => {
     const { clock, customer } = await clockedCustomer(START);
     const weekly = await stripe.prices.create({

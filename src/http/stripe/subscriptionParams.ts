@@ -123,7 +123,12 @@ export async function newItems(
       item.price_data === undefined || createPrice === null
         ? (item.price ?? '')
         : await createPrice(item.price_data, `${param}[price_data]`);
-    result.push({ priceId, quantity: item.quantity ?? null, metadata: plainMetadata(item.metadata) });
+    result.push({
+      priceId,
+      quantity: item.quantity ?? null,
+      metadata: plainMetadata(item.metadata),
+      isInline: item.price_data !== undefined,
+    });
   }
   return result;
 }

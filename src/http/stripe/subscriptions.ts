@@ -274,13 +274,16 @@ async function render(ctx: RequestContext, subscription: SubscriptionRecord): Pr
   return object ?? {};
 }
 
-/** The licensed price that an item describes instead of naming one; its refusals name the nested parameter. */
+/**
+ * The licensed price that an item describes instead of naming one. It is not for sale to others, so it is inactive; its
+ * refusals name the nested parameter.
+ */
 async function inlinePrice(ctx: RequestContext, data: PriceData, param: string): Promise<string> {
   const price = await createPrice(
     ctx,
     {
       productId: data.product,
-      active: true,
+      active: false,
       currency: data.currency.toLowerCase(),
       scheme: 'per_unit',
       unitAmount: unitAmountOf(data, param),
