@@ -29,17 +29,17 @@ export function currentDetails(
     const reading = readings.find(
       (candidate) => candidate.meterId === item.meterId && candidate.periodStart === item.periodStart,
     );
-    const value = item.meterId === null ? 'licensed' : (reading?.value ?? '0');
-    return `| ${cell(item.label)} | ${value} | ${day(item.periodStart)} | ${day(item.periodEnd)} |`;
+    const value = item.meterId === null ? 'licensed' : `**${reading?.value ?? '0'}** used`;
+    return `- ${plain(item.label)}: ${value}, ${day(item.periodStart)} to ${day(item.periodEnd)}`;
   });
   return [
-    `**Customer** ${cell(plan.customerName ?? plan.customerId)} (\`${plan.customerId}\`)`,
+    `- Customer: **${plain(plan.customerName ?? plan.customerId)}** (\`${plan.customerId}\`)`,
+    `- Status: **${plan.status}**`,
+    `- Period ends: ${plan.periodEnd === null ? 'never again' : `**${day(plan.periodEnd)}**`}`,
+    `- Next step: ${nextStepText(plan)}`,
     '',
-    `**Status** ${plan.status} · **period ends** ${plan.periodEnd === null ? '–' : day(plan.periodEnd)}` +
-      ` · **next step** ${nextStepText(plan)} · **meter events signalled** ${String(events)}`,
+    `Usage of the open period, of ${String(events)} meter events told so far:`,
     '',
-    '| Item | Usage this period | From | To |',
-    '| --- | --- | --- | --- |',
     ...usage,
   ].join('\n');
 }
@@ -57,14 +57,19 @@ export function newerWatermark(candidate: string, current: string): boolean {
 function nextStepText({ next }: SubscriptionPlan): string {
   if (next === null) return 'none';
   const what = next.kind === 'finalize' ? `finalize ${next.invoiceId}` : 'period end';
-  return `${what} at ${day(next.at)}`;
+  return `${what} at ${day(next.at)} UTC`;
 }
 
+/** `2027-02-28 10:00`, with the seconds where there are any; all times are UTC. */
 function day(instant: number): string {
-  return new Date(instant).toISOString().replace('T', ' ').replace('.000Z', ' UTC');
+  return new Date(instant).toISOString().replace('T', ' ').replace(/(:00)?\.000Z$/, '');
 }
 
-/** Names are the customers' own words: they must not break out of their table cell. */
-function cell(text: string): string {
-  return text.replace(/[\r\n]+/g, ' ').replace(/[|<>`\\]/g, '\\$&').slice(0, 120);
+/** Names are the customers' own words: they are shown, never obeyed. */
+function plain(text: string): string {
+  return [...text]
+    .slice(0, 120)
+    .join('')
+    .replace(/\s+/g, ' ')
+    .replace(/[\\`*_{}[\]()<>#+!|~&:.-]/g, '\\$&');
 }

@@ -20,7 +20,7 @@ const MONTHS_MAX = 36;
 const CUSTOMERS_MAX = 100;
 /** docs.stripe.com/billing/testing/test-clocks/api-advanced-usage */
 const CUSTOMERS_ON_CLOCK_MAX = 3;
-const LANES = 16;
+const LANES = 32;
 const BAD_ROWS_SHOWN = 10;
 
 /** What a first reading of the file finds. */
@@ -104,7 +104,7 @@ class FileRun {
         );
       }
     }
-    if (badRows > 0) this.#screen.print(`${badRows} rows can't be used:`, ...listed(bad, badRows), '');
+    if (badRows > 0) this.#screen.print(`Rows that can't be used: ${badRows}`, ...listed(bad, badRows), '');
     if (rows === 0) throw new UsageError(`there is no usable row in ${this.#options.file}`);
     return { rows, bad: badRows, firstTime, lastTime, customers: [...customers].sort(byNumber) };
   }
@@ -195,10 +195,11 @@ class FileRun {
   #reportRefused(survey: Survey): void {
     const refused = this.#refused.length;
     const shown = this.#refused.slice(0, BAD_ROWS_SHOWN);
-    if (refused > 0) this.#screen.print(`The engine refused ${refused} rows:`, ...listed(shown, refused), '');
+    if (refused > 0)
+      this.#screen.print(`Rows that the engine refused: ${refused}`, ...listed(shown, refused), '');
     this.#screen.print(
-      `${this.#sent - refused - this.#duplicates} rows billed, ${this.#duplicates} duplicates, ` +
-        `${survey.bad + refused} rows not usable.`,
+      `Rows billed: ${this.#sent - refused - this.#duplicates}, duplicates: ${this.#duplicates}, ` +
+        `not usable: ${survey.bad + refused}.`,
       '',
     );
   }

@@ -1,5 +1,6 @@
 // The demo: an engine of its own, two customers, twelve months, every invoice checked. A client like any other: what it
 // shows came over HTTP through Stripe's official client.
+import { accessSync, constants } from 'node:fs';
 import { type DemoOptions, HELP, parseDemoArgs } from './args.js';
 import { createClient } from './client.js';
 import { SECOND_MS } from './dates.js';
@@ -30,12 +31,22 @@ async function run(): Promise<number> {
   }
 }
 
+/** Said before an engine is started for nothing. */
+function requireFile(file: string): void {
+  try {
+    accessSync(file, constants.R_OK);
+  } catch (error) {
+    throw new UsageError(`--events: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** An API error carries its whole response; its stack says enough. */
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 async function demonstrate(options: DemoOptions): Promise<number> {
+  if (options.events !== null) requireFile(options.events.file);
   const interruption = interrupted();
   const engine = options.remote === null ? launch(options) : null;
   try {
@@ -43,7 +54,10 @@ async function demonstrate(options: DemoOptions): Promise<number> {
     const result = await Promise.race([perform(options, engine), ended, interruption]);
     if (result === 'interrupted') return 130;
     screen.print(result.ok ? 'Every invoice matches.' : 'SOMETHING DOES NOT MATCH: see above.');
-    if (options.exit || engine === null) return result.ok ? 0 : 1;
+    if (options.exit || engine === null) {
+      if (engine !== null) screen.print('The engine ends now; without --exit it stays up.');
+      return result.ok ? 0 : 1;
+    }
     screen.print('', 'The engine stays up. Ctrl-C ends it.');
     await Promise.race([interruption, ended]);
     return result.ok ? 0 : 1;

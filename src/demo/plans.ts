@@ -69,8 +69,6 @@ export const PAY_AS_YOU_GO: Plan = {
   metered: [TOKENS, STORAGE],
 };
 
-export const PLANS: readonly Plan[] = [HYBRID, PAY_AS_YOU_GO];
-
 export interface EnsuredPlan {
   readonly priceIds: readonly string[];
   /** Event name → meter id. */

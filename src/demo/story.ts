@@ -27,7 +27,7 @@ export interface DemoResult {
   readonly customers: readonly BilledCustomer[];
 }
 
-const LANES = 8;
+const LANES = 24;
 const ALERT_AT = 500_000;
 const BOUNDARY_MONTH = 3;
 

@@ -5,9 +5,6 @@ import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from './dates.js';
 export const YEAR_START = Date.UTC(2028, 0, 31, 9);
 export const MONTHS = 12;
 
-/** How long a draft stays open for late usage, as the engine has it by default. */
-export const GRACE_MS = HOUR_MS;
-
 const CALLS_A_MONTH = 40;
 const TOKEN_EVENTS_A_MONTH = 24;
 const STORAGE_EVENTS_A_MONTH = 4;

@@ -48,7 +48,13 @@ describe('progress', () => {
     screen.status('a line that is longer than the terminal is wide, so it is cut');
     screen.print('done');
     const wipe = '\r\u001b[2K';
-    expect(written).toEqual(['one', wipe, 'a line that is longer than the terminal is wide, s', wipe, 'done\n']);
+    expect(written).toEqual([
+      'one',
+      wipe,
+      'a line that is longer than the terminal is wide, ',
+      wipe,
+      'done\n',
+    ]);
   });
 
   test('elsewhere is a plain line now and then', () => {
