@@ -103,6 +103,8 @@ export default defineConfig(
         { selector: 'ExportAllDeclaration', message: 'Name what you export.' },
       ],
       'no-console': 'error',
+      // Takes the second copy of a package for another class: a Long made by us for Temporal's, which is the same.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       // `== null` asks for null and undefined at once.
       eqeqeq: ['error', 'always', { null: 'ignore' }],
       'max-lines': ['error', { max: 500, skipBlankLines: true, skipComments: true }],
@@ -156,12 +158,10 @@ export default defineConfig(
           ],
         },
       ],
-      // A workflow may read its own clock through Date: the sandbox makes it the workflow's time.
+      // Date is allowed: inside the sandbox it is the workflow's own time, the same at every replay.
       'no-restricted-syntax': [
         'error',
-        ...NOT_DETERMINISTIC.filter(
-          ({ selector }) => !selector.includes("'Math'") || selector.includes('random'),
-        ),
+        ...NOT_DETERMINISTIC.filter(({ selector }) => !selector.includes("'Date'")),
         {
           selector: "CallExpression[callee.name='setTimeout'], CallExpression[callee.name='setInterval']",
           message: 'Use the one waiting helper.',

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Connection } from '@temporalio/client';
 import type { Config } from './config.js';
+import { isPortFree, PortTakenError } from './ports.js';
 import { startServers } from './servers.js';
 import type { Servers } from './servers.js';
 import { startServices } from './services.js';
@@ -36,6 +37,7 @@ const WORKFLOW_BUNDLE = fileURLToPath(new URL('../workflow-bundle.js', import.me
 export async function startEngine(config: Config, context: ServiceContext): Promise<Engine> {
   const { logger, shutdown } = context;
   installTemporalRuntime(logger);
+  await refuseTakenPort(config);
   const servers = await startServers(config, context);
   refuseWhenStopping(context);
   const target = temporalTarget(config, servers);
@@ -64,6 +66,11 @@ export async function startEngine(config: Config, context: ServiceContext): Prom
   return { apiUrl: services.apiUrl, temporalAddress, temporalUiUrl, apiKey };
 }
 
+/** Before anything is started: it is the one thing that can be known to fail at the end. */
+async function refuseTakenPort({ host, port, portIsExplicit }: Config): Promise<void> {
+  if (portIsExplicit && port !== 0 && !(await isPortFree(port, host))) throw new PortTakenError(host, port);
+}
+
 async function prepareDatabase(
   config: Config,
   servers: Servers,
@@ -85,7 +92,8 @@ async function prepareTemporal(target: TemporalTarget, { logger }: ServiceContex
   try {
     const { namespace } = target;
     const { connection } = client;
-    if (!(connection instanceof Connection)) throw new Error('the Temporal client has no connection of its own');
+    if (!(connection instanceof Connection))
+      throw new Error('the Temporal client has no connection of its own');
     await ensureTemporal(connection, { namespace, searchAttributes: SEARCH_ATTRIBUTES, logger });
   } finally {
     await client.connection.close();

@@ -1,11 +1,10 @@
 import { ConfigError, helpText, readConfig } from './config.js';
 import type { Config } from './config.js';
 import { DataDirInUseError, lockDataDir } from './dataDir.js';
-import { startEngine } from './engine.js';
 import type { Engine } from './engine.js';
 import { createLogger } from './logging.js';
 import type { Logger } from './logging.js';
-import { PortTakenError } from './services.js';
+import { PortTakenError } from './ports.js';
 import { Shutdown } from './shutdown.js';
 import { abandonServers, ServerGaveUpError } from './supervise.js';
 import { BinaryNotFoundError } from './temporal/binaries.js';
@@ -38,6 +37,8 @@ async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<vo
     logger.fatal({ err: error }, 'cannot go on');
     stopper.begin(1, 'fatal');
   };
+  // Loaded only now: it takes a second, which a wrong setting or `--help` need not wait for.
+  const { startEngine } = await import('./engine.js');
   const engineStarting = startEngine(config, { logger, shutdown, onFatal });
   starting = engineStarting.catch(() => undefined);
   try {

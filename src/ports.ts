@@ -10,6 +10,14 @@ const LOWEST_PORT = 20_000;
 const HIGHEST_PORT = 32_000;
 const ATTEMPTS_MAX = 200;
 
+/** Somebody asked for a port that something else listens on. */
+export class PortTakenError extends Error {
+  constructor(host: string, port: number) {
+    super(`port ${port} on ${host} is taken; choose another with --port, or --port 0 for any free one`);
+    this.name = 'PortTakenError';
+  }
+}
+
 /** Whether something can listen on this loopback port now. */
 export function isPortFree(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve, reject) => {

@@ -9,6 +9,7 @@ import type { Logger } from './logging.js';
 import { createIngest } from './metering/ingest.js';
 import { startNotifier } from './metering/notifier.js';
 import type { Notifier } from './metering/notifier.js';
+import { PortTakenError } from './ports.js';
 import type { Shutdown } from './shutdown.js';
 import { findApiKey } from './storage/accounts.js';
 import { openDatabase } from './storage/db.js';
@@ -142,14 +143,6 @@ async function serve(
   }
   await shutdown.add('http', () => http.close());
   return http;
-}
-
-/** Somebody asked for a port that something else listens on. */
-export class PortTakenError extends Error {
-  constructor(host: string, port: number) {
-    super(`port ${port} on ${host} is taken; choose another with --port, or --port 0 for any free one`);
-    this.name = 'PortTakenError';
-  }
 }
 
 async function readiness(db: Database, client: Client, shutdown: Shutdown): Promise<Readiness> {

@@ -1,7 +1,6 @@
 import { isSupportedCurrency } from '../domain/currency.js';
 import { type Decimal, decimalFromBigint } from '../domain/decimal.js';
 import { type BillingError, invalid, notFound } from '../domain/errors.js';
-import type { BillingInterval } from '../domain/period.js';
 import { validatePrice } from '../domain/price.js';
 import { newId } from '../ids.js';
 import { type Queryable, isUniqueViolation } from '../storage/db.js';
@@ -84,52 +83,6 @@ export async function createPrice(
   if (!(await insertPrice(ctx.tx, ctx.accountId, price))) throw lookupKeyTaken(named('lookup_key'));
   await emitChange(ctx, 'price.created', priceObject(price), price.createdAt);
   return price;
-}
-
-/** The `price_data` of an item. */
-export interface InlinePrice {
-  currency: string;
-  product: string;
-  recurring: { interval: BillingInterval['unit']; interval_count?: number | undefined };
-  tax_behavior?: string | undefined;
-  unit_amount?: bigint | undefined;
-  unit_amount_decimal?: Decimal | undefined;
-}
-
-/**
- * Creates the licensed price of a `price_data`, for this one use, and returns its id. It is inactive, so that lists
- * don't show it and nothing else can take it, as at Stripe. `param` is where the price_data stands in the request.
- */
-export async function createInlinePrice(
-  ctx: ChangeContext,
-  data: InlinePrice,
-  param: string,
-): Promise<string> {
-  const named: ParamNaming = (name) => `${param}[${name}]`;
-  const price = await createPrice(
-    ctx,
-    {
-      productId: data.product,
-      active: false,
-      currency: data.currency.toLowerCase(),
-      scheme: 'per_unit',
-      unitAmount: oneAmount(data.unit_amount, data.unit_amount_decimal, 'unit_amount', named),
-      tiersMode: null,
-      tiers: null,
-      transformQuantity: null,
-      recurring: {
-        interval: { unit: data.recurring.interval, count: data.recurring.interval_count ?? 1 },
-        usageType: 'licensed',
-        meterId: null,
-      },
-      nickname: null,
-      lookupKey: null,
-      transferLookupKey: false,
-      taxBehavior: (data.tax_behavior ?? 'unspecified') as PriceRecord['taxBehavior'],
-    },
-    named,
-  );
-  return price.id;
 }
 
 /** The amount that was given as an integer or as a decimal, refused when both were; null when neither was. */

@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import express from 'express';
 import type { Express, NextFunction, Request, Response } from 'express';
 import type { Core } from '../core.js';
@@ -8,6 +9,7 @@ import type { FindApiKey } from './auth.js';
 import type { Endpoint } from './endpoint.js';
 import { Expander } from './expand.js';
 import type { Expansion } from './expand.js';
+import { type RawEndpoint, rawRouter } from './raw.js';
 import { openExchange, send, sendFailure, serve } from './serve.js';
 import type { ServeDeps } from './serve.js';
 
@@ -28,10 +30,15 @@ export interface HttpDeps {
 export interface Routes {
   endpoints: readonly Endpoint[];
   expansions: readonly Expansion[];
+  /** What is answered before Express sees it, see raw.ts. */
+  raw?: readonly RawEndpoint[];
 }
 
-/** The Express application: health, then every endpoint of `routes`, then Stripe's 404. */
-export function createApp(deps: HttpDeps, routes: Routes): Express {
+/**
+ * What answers requests: the raw endpoints, then the Express application with health, every endpoint of `routes` and
+ * Stripe's 404.
+ */
+export function createApp(deps: HttpDeps, routes: Routes): RequestListener {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -52,7 +59,12 @@ export function createApp(deps: HttpDeps, routes: Routes): Express {
     const failure = error instanceof URIError ? invalid('Invalid request: malformed URL.') : error;
     sendFailure(deps.core, openExchange(request, response), failure, request.path);
   });
-  return app;
+  const findRaw = rawRouter(serveDeps, routes);
+  return (request, response) => {
+    const answer = findRaw(request);
+    if (answer === null) app(request, response);
+    else void answer(request, response);
+  };
 }
 
 function mountHealth(app: Express, deps: HttpDeps): void {

@@ -48,7 +48,8 @@ function decodeJson(text: string): ParamTree {
   return checkedTree(value);
 }
 
-function utf8(body: Buffer): string {
+/** The text, refused when it is no UTF-8. */
+export function utf8(body: Buffer): string {
   try {
     return decoder.decode(body);
   } catch {
@@ -56,7 +57,8 @@ function utf8(body: Buffer): string {
   }
 }
 
-function tooLarge(bytesMax: number): BillingError {
+/** A body that is larger than it may be (413). */
+export function tooLarge(bytesMax: number): BillingError {
   return invalid(`Request body too large: at most ${bytesMax} bytes are accepted.`, {
     code: 'request_too_large',
     retry: false,

@@ -6,4 +6,5 @@ import { stripeRoutes } from './stripe/index.js';
 export const routes: Routes = {
   endpoints: [...stripeRoutes.endpoints, ...liveRoutes.endpoints],
   expansions: [...stripeRoutes.expansions, ...liveRoutes.expansions],
+  raw: [...(stripeRoutes.raw ?? []), ...(liveRoutes.raw ?? [])],
 };

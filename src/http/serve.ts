@@ -26,9 +26,12 @@ export interface ServeDeps {
   inFlight: Set<string>;
 }
 
+/** How soon a client that was turned away may come again; a full queue is worked off in less. */
+const RETRY_AFTER_SECONDS = '1';
+
 type Path = Readonly<Record<string, string>>;
 
-interface Exchange {
+export interface Exchange {
   requestId: string;
   response: ServerResponse;
   /** Top-level parameters that were sent, for the status of a missing object. */
@@ -78,6 +81,7 @@ export function sendFailure(core: Core, exchange: Exchange, error: unknown, wher
   if (answer.retry !== null) response.setHeader('Stripe-Should-Retry', String(answer.retry));
   if (answer.status === 401) response.setHeader('WWW-Authenticate', 'Basic realm="Durabill"');
   if (answer.status === 413) response.setHeader('Connection', 'close');
+  if (answer.status === 429) response.setHeader('Retry-After', RETRY_AFTER_SECONDS);
   send(response, answer.status, toJsonText(answer.body));
 }
 

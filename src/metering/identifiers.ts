@@ -1,6 +1,7 @@
 import type { Instant } from '../domain/period.js';
 import type { Database, Queryable, Transaction } from '../storage/db.js';
 import { timestamp } from '../storage/db.js';
+import { plainArray, textArray } from './arrays.js';
 
 /** How long an identifier is remembered, by the time of arrival. Events may be 35 days old, so a repeat may be too. */
 export const IDENTIFIER_RETENTION_MS = 35 * 24 * 3600 * 1000;
@@ -42,34 +43,63 @@ export async function holdGenerations(
   return { generations: row.generations, batch: row.batch, writtenSince: row.openedAt };
 }
 
+/** Some of the identifiers are used already, and none was taken. */
+export class IdentifiersUsed extends Error {}
+
+/**
+ * Takes identifiers that are expected to be free, at half the cost of `takeFreeIdentifiers`. Throws `IdentifiersUsed`
+ * or a unique violation when one is not; the transaction must then be given up. The rows must be sorted as there.
+ */
+export async function takeNewIdentifiers(
+  tx: Transaction,
+  generations: Generations,
+  rows: readonly IdentifierRow[],
+): Promise<void> {
+  const [newest, ...older] = generations;
+  if (older.length > 0) {
+    const used = await findIdentifiers(tx, older, rows);
+    if (used.length > 0) throw new IdentifiersUsed();
+  }
+  await tx.queryNamed(
+    `metering_take_new_${newest}`,
+    `${insertInto(newest)} ${FROM_ROWS}`,
+    rowParameters(rows),
+  );
+}
+
 /**
  * Takes the identifiers that are free, and returns how many were. The rows must be sorted by account and identifier
  * and hold no identifier twice, so that two writers with the same ones wait for each other in one order.
  */
-export async function takeIdentifiers(
+export async function takeFreeIdentifiers(
   tx: Transaction,
   generations: Generations,
   rows: readonly IdentifierRow[],
 ): Promise<number> {
   const [newest, ...older] = generations;
-  const free = older.map((generation) => `and not exists (${existsIn(generation)})`).join(' ');
+  const conditions = older.map((generation) => `not exists (${existsIn(generation)})`);
   const inserted = await tx.queryNamed<{ count: number }>(
-    `metering_take_${rangeOf(generations)}`,
+    `metering_take_free_${rangeOf(generations)}`,
     `with taken as (
-       insert into meter_event_identifiers_${newest}
-         (account_id, identifier, series_id, event_time, arrival, key_hash, request_hash)
-       select ($1::text[])[w.account], w.identifier, w.series_id, w.event_time, w.arrival, w.key_hash, w.request_hash
-       from unnest($2::smallint[], $3::text[], $4::bigint[], $5::timestamptz[], $6::bigint[], $7::bigint[],
-         $8::bigint[]) as w (account, identifier, series_id, event_time, arrival, key_hash, request_hash)
-       where true ${free}
+       ${insertInto(newest)} ${FROM_ROWS} ${['where true', ...conditions].join(' and ')}
        on conflict (account_id, identifier) do nothing
        returning 1
      )
      select count(*)::integer as count from taken`,
-    takeParameters(rows),
+    rowParameters(rows),
   );
   return inserted[0]?.count ?? 0;
 }
+
+function insertInto(generation: number | undefined): string {
+  return `insert into meter_event_identifiers_${generation}
+    (account_id, identifier, series_id, event_ms, arrival, key_hash, request_hash)`;
+}
+
+const FROM_ROWS = `
+  select ($1::text[])[w.account], w.identifier, w.series_id, w.event_ms, w.arrival, w.key_hash, w.request_hash
+  from unnest($2::smallint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+    as w (account, identifier, series_id, event_ms, arrival, key_hash, request_hash)`;
 
 /** Names a statement: the oldest are dropped first, so newest and oldest say which there are. */
 function rangeOf(generations: Generations): string {
@@ -83,18 +113,18 @@ function existsIn(generation: number): string {
   );
 }
 
-function takeParameters(rows: readonly IdentifierRow[]): unknown[] {
+function rowParameters(rows: readonly IdentifierRow[]): unknown[] {
   const accounts = [...new Set(rows.map((row) => row.accountId))];
   const place = new Map(accounts.map((accountId, index) => [accountId, index + 1]));
   return [
     accounts,
-    rows.map((row) => place.get(row.accountId)),
-    rows.map((row) => row.identifier),
-    rows.map((row) => row.seriesId),
-    rows.map((row) => new Date(row.timestamp).toISOString()),
-    rows.map((row) => row.arrival.toString()),
-    rows.map((row) => row.keyHash?.toString() ?? null),
-    rows.map((row) => row.requestHash?.toString() ?? null),
+    plainArray(rows, (row) => place.get(row.accountId) ?? 0),
+    textArray(rows, (row) => row.identifier),
+    plainArray(rows, (row) => row.seriesId),
+    plainArray(rows, (row) => row.timestamp),
+    plainArray(rows, (row) => row.arrival),
+    plainArray(rows, (row) => row.keyHash),
+    plainArray(rows, (row) => row.requestHash),
   ];
 }
 
@@ -107,15 +137,17 @@ export async function findIdentifiers(
   const selects = generations.map(
     (generation) =>
       `select i.account_id as "accountId", i.identifier, i.series_id::text as "seriesId",
-         i.event_time as timestamp, i.arrival, i.key_hash as "keyHash", i.request_hash as "requestHash"
+         i.event_ms as "eventMs", i.arrival, i.key_hash as "keyHash", i.request_hash as "requestHash"
        from unnest($1::text[], $2::text[]) as w (account_id, identifier)
        join meter_event_identifiers_${generation} i
          on i.account_id = w.account_id and i.identifier = w.identifier`,
   );
-  return q.queryNamed<IdentifierRow>(`metering_find_${rangeOf(generations)}`, selects.join(' union all '), [
-    wanted.map((one) => one.accountId),
-    wanted.map((one) => one.identifier),
-  ]);
+  const found = await q.queryNamed<Omit<IdentifierRow, 'timestamp'> & { eventMs: bigint }>(
+    `metering_find_${rangeOf(generations)}`,
+    selects.join(' union all '),
+    [textArray(wanted, (one) => one.accountId), textArray(wanted, (one) => one.identifier)],
+  );
+  return found.map(({ eventMs, ...row }) => ({ ...row, timestamp: Number(eventMs) }));
 }
 
 /** One identifier of an account, wherever it is; null when it was never used or is forgotten. */

@@ -50,6 +50,8 @@ const WRITERS = 2;
 const BATCH_EVENTS_MAX = 5_000;
 const QUEUED_EVENTS_MAX = 50_000;
 const ROTATION_CHECK_MS = 3_600_000;
+/** A batch that is wrongly taken to be all new is written twice; after one, so many are written with care. */
+const CAREFUL_BATCHES = 20;
 const NO_PARTITION = '23514';
 
 /** Starts the writers. They live as long as there is something to write, so there is nothing to stop. */
@@ -65,6 +67,8 @@ class GroupCommit implements Ingest {
   #queuedEvents = 0;
   #running = 0;
   #rotationCheckedAt = 0;
+  /** Batches that are still expected to bring used identifiers, because one before them did. */
+  #carefulBatches = 0;
 
   constructor(deps: IngestDeps) {
     this.#deps = deps;
@@ -168,14 +172,20 @@ class GroupCommit implements Ingest {
   async #writeWithPartitions(events: readonly ResolvedEvent[]): Promise<EventOutcome[]> {
     await this.#partitions.ensure(events.map((event) => event.timestamp));
     try {
-      return await writeEvents(this.#deps.db, events);
+      return await this.#writeEvents(events);
     } catch (error) {
       if (sqlState(error) !== NO_PARTITION) throw error;
       // A month that we have seen was removed since.
       this.#partitions.forget();
       await this.#partitions.ensure(events.map((event) => event.timestamp));
-      return writeEvents(this.#deps.db, events);
+      return this.#writeEvents(events);
     }
+  }
+
+  async #writeEvents(events: readonly ResolvedEvent[]): Promise<EventOutcome[]> {
+    const { outcomes, used } = await writeEvents(this.#deps.db, events, this.#carefulBatches > 0);
+    this.#carefulBatches = used ? CAREFUL_BATCHES : Math.max(0, this.#carefulBatches - 1);
+    return outcomes;
   }
 
   /** One event that Postgres refuses must not fail those that share its batch: they are written apart. */

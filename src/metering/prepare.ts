@@ -17,6 +17,7 @@ const NAME_LENGTH_MAX = 100;
 const PAYLOAD_KEYS_MAX = 50;
 const PAYLOAD_KEY_LENGTH_MAX = 100;
 const PAYLOAD_VALUE_LENGTH_MAX = 500;
+const PRINTABLE_ASCII = /^[ -~]*$/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
@@ -48,12 +49,11 @@ function shapeProblem(event: IncomingEvent): RefusedEvent | null {
   let keys = 0;
   for (const key of Object.keys(event.payload)) {
     keys += 1;
-    const param = `payload[${key.slice(0, PAYLOAD_KEY_LENGTH_MAX)}]`;
     const value = event.payload[key] as string;
     if (key.length > PAYLOAD_KEY_LENGTH_MAX || !isStorable(key))
-      return badText(param, PAYLOAD_KEY_LENGTH_MAX);
+      return badPayload(key, PAYLOAD_KEY_LENGTH_MAX);
     if (value.length > PAYLOAD_VALUE_LENGTH_MAX || !isStorable(value)) {
-      return badText(param, PAYLOAD_VALUE_LENGTH_MAX);
+      return badPayload(key, PAYLOAD_VALUE_LENGTH_MAX);
     }
   }
   if (keys > PAYLOAD_KEYS_MAX) {
@@ -68,6 +68,10 @@ function textProblem(text: string, param: string, max: number): RefusedEvent | n
   return text.length > max || !isStorable(text) ? badText(param, max) : null;
 }
 
+function badPayload(key: string, max: number): RefusedEvent {
+  return badText(`payload[${key.slice(0, PAYLOAD_KEY_LENGTH_MAX)}]`, max);
+}
+
 function badText(param: string, max: number): RefusedEvent {
   const message = `Invalid string: ${param} must be text of at most ${max} characters.`;
   return refused('parameter_invalid_string_length', message, param);
@@ -75,7 +79,7 @@ function badText(param: string, max: number): RefusedEvent {
 
 /** Postgres has no NUL in text, and a half of a surrogate pair is no character. */
 function isStorable(text: string): boolean {
-  return !text.includes('\u0000') && !LONE_SURROGATE.test(text);
+  return PRINTABLE_ASCII.test(text) || (!text.includes('\u0000') && !LONE_SURROGATE.test(text));
 }
 
 function derivedIdentifier(key: string): string {

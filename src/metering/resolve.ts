@@ -52,26 +52,31 @@ export async function resolveEvents(
   now: Instant,
 ): Promise<(ResolvedEvent | RefusedEvent)[]> {
   const meters = await findMeters(q, events);
-  const answers: (ResolvedEvent | RefusedEvent | null)[] = [];
+  const problems: (RefusedEvent | null)[] = [];
   const wanted: Wanted = new Map();
   for (const prepared of events) {
     const meter = meters.get(prepared.accountId)?.get(prepared.event.eventName);
     const problem = meterProblem(prepared, meter);
-    answers.push(problem);
+    problems.push(problem);
     if (problem === null && meter !== undefined) want(wanted, meter, customerIdOf(prepared, meter));
   }
   await findCustomers(q, wanted);
-  return events.map((prepared, index) => {
-    const problem = answers[index];
+  const answers = events.map((prepared, index) => {
+    const problem = problems[index];
     if (problem !== null && problem !== undefined) return problem;
     const meter = meters.get(prepared.accountId)?.get(prepared.event.eventName) as Meter;
     const customer = wanted.get(meter)?.get(customerIdOf(prepared, meter)) ?? null;
     return resolveOne(prepared, meter, customer, now);
   });
+  await makeMissingSeries(q, answers);
+  return answers;
 }
 
+/** The id of a series that has had no usage: it is made with its first accepted event, never for a refused one. */
+const NOT_MADE = '';
+
 interface Target {
-  series: Series | null;
+  series: Series;
   /** The customer's frozen time; null on wall time. */
   frozenTime: Instant | null;
 }
@@ -108,7 +113,7 @@ function resolveOne(
   target: Target | null,
   now: Instant,
 ): ResolvedEvent | RefusedEvent {
-  if (target?.series == null) {
+  if (target === null) {
     const customerId = customerIdOf(prepared, meter);
     const param = `payload[${meter.customerKey}]`;
     return refused('meter_event_customer_not_found', `No such customer: '${customerId}'`, param);
@@ -204,48 +209,63 @@ const FIND_CUSTOMERS = `
   left join usage_series s on s.account_id = w.account_id and s.meter_id = w.meter_id
     and s.customer_id = w.customer_id and s.dimension_key = ''`;
 
-const MAKE_SERIES = `
-  insert into usage_series (account_id, meter_id, customer_id)
-  select * from unnest($1::text[], $2::text[], $3::text[])
-  on conflict do nothing`;
-
-/** Fills in the wanted customers that exist, and makes the series that are missing. */
+/** Fills in the wanted customers that exist. */
 async function findCustomers(q: Queryable, wanted: Wanted): Promise<void> {
   const pairs = [...wanted].flatMap(([meter, customers]) => {
     return [...customers.keys()].map((customerId) => ({ meter, customerId }));
   });
   if (pairs.length === 0) return;
-  const missing = await lookUpPairs(q, pairs, wanted);
-  if (missing.length === 0) return;
-  // Sorted, so that two writers that make the same series wait for each other in one order.
-  missing.sort((a, b) =>
-    a.meter.id === b.meter.id ? compareText(a.customerId, b.customerId) : compareText(a.meter.id, b.meter.id),
-  );
-  await q.queryNamed('metering_make_series', MAKE_SERIES, columns(missing));
-  const still = await lookUpPairs(q, missing, wanted);
-  if (still.length > 0) throw new Error(`series of ${still.length} customers could not be made`);
-}
-
-interface Pair {
-  meter: Meter;
-  customerId: string;
-}
-
-/** Returns the pairs whose customer exists and whose series does not. */
-async function lookUpPairs(q: Queryable, pairs: readonly Pair[], wanted: Wanted): Promise<Pair[]> {
   const rows = await q.queryNamed<{ ordinal: number; frozenTime: Instant | null; seriesId: string | null }>(
     'metering_customers',
     FIND_CUSTOMERS,
     columns(pairs),
   );
-  const missing: Pair[] = [];
   for (const { ordinal, frozenTime, seriesId } of rows) {
     const pair = pairs[ordinal - 1] as Pair;
-    const series = seriesId === null ? null : { ...pair, seriesId };
-    if (series === null) missing.push(pair);
+    const series = { ...pair, seriesId: seriesId ?? NOT_MADE };
     wanted.get(pair.meter)?.set(pair.customerId, { series, frozenTime });
   }
-  return missing;
+}
+
+const MAKE_SERIES = `
+  insert into usage_series (account_id, meter_id, customer_id)
+  select * from unnest($1::text[], $2::text[], $3::text[])
+  on conflict do nothing`;
+
+const FIND_SERIES = `
+  select w.ordinal::integer as ordinal, s.series_id::text as "seriesId"
+  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as w (account_id, meter_id, customer_id, ordinal)
+  join usage_series s on s.account_id = w.account_id and s.meter_id = w.meter_id
+    and s.customer_id = w.customer_id and s.dimension_key = ''`;
+
+/** Makes the series that accepted events need and that don't exist yet. */
+async function makeMissingSeries(
+  q: Queryable,
+  answers: readonly (ResolvedEvent | RefusedEvent)[],
+): Promise<void> {
+  const wanted = new Set<Series>();
+  for (const answer of answers) {
+    if (!('status' in answer) && answer.series.seriesId === NOT_MADE) wanted.add(answer.series);
+  }
+  if (wanted.size === 0) return;
+  // Sorted, so that two writers that make the same series wait for each other in one order.
+  const missing = [...wanted].sort((a, b) =>
+    a.meter.id === b.meter.id ? compareText(a.customerId, b.customerId) : compareText(a.meter.id, b.meter.id),
+  );
+  await q.queryNamed('metering_make_series', MAKE_SERIES, columns(missing));
+  const rows = await q.queryNamed<{ ordinal: number; seriesId: string }>(
+    'metering_series',
+    FIND_SERIES,
+    columns(missing),
+  );
+  for (const { ordinal, seriesId } of rows) (missing[ordinal - 1] as Series).seriesId = seriesId;
+  if (rows.length < missing.length)
+    throw new Error(`${missing.length - rows.length} series could not be made`);
+}
+
+interface Pair {
+  meter: Meter;
+  customerId: string;
 }
 
 function columns(pairs: readonly Pair[]): string[][] {

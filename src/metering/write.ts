@@ -1,5 +1,6 @@
 import { ZERO } from '../domain/decimal.js';
-import type { Database, Transaction } from '../storage/db.js';
+import { type Database, isUniqueViolation, type Transaction } from '../storage/db.js';
+import { instantArray, jsonArray, plainArray, textArray } from './arrays.js';
 import { markUrgent } from './dueAlerts.js';
 import type { EventOutcome, StoredMeterEvent } from './event.js';
 import { refused } from './event.js';
@@ -9,12 +10,14 @@ import {
   type Generations,
   holdGenerations,
   type IdentifierRow,
-  takeIdentifiers,
+  IdentifiersUsed,
+  takeFreeIdentifiers,
+  takeNewIdentifiers,
 } from './identifiers.js';
 import type { PreparedEvent } from './prepare.js';
 import type { ResolvedEvent } from './resolve.js';
 import type { Counted, RollupRow, Sums, TotalChange } from './rollup.js';
-import { addRollups, addSums, addTotals, compareSeriesIds, iso, rollupRows, SeriesUsage } from './rollup.js';
+import { addRollups, addSums, addTotals, compareSeriesIds, rollupRows, SeriesUsage } from './rollup.js';
 import { WindowedEvents, windowAt } from './windows.js';
 
 /** Events of one batch; an event's arrival is the batch's number times this plus its place. */
@@ -32,21 +35,68 @@ interface Candidate {
  * Locks are taken in one order by every writer, so writers can only wait for each other: identifiers sorted by account
  * and text, then series sorted by number. Nothing is waited for after that.
  */
-export function writeEvents(db: Database, events: readonly ResolvedEvent[]): Promise<EventOutcome[]> {
+export async function writeEvents(
+  db: Database,
+  events: readonly ResolvedEvent[],
+  expectUsed: boolean,
+): Promise<Written> {
+  if (!expectUsed) {
+    try {
+      return { outcomes: await writeNew(db, events), used: false };
+    } catch (error) {
+      if (!(error instanceof IdentifiersUsed) && !isUniqueViolation(error)) throw error;
+    }
+  }
+  return writeSifted(db, events);
+}
+
+export interface Written {
+  outcomes: EventOutcome[];
+  /** Whether an identifier of the batch had been used before. */
+  used: boolean;
+}
+
+/** Every identifier that the batch brings is taken to be new. */
+function writeNew(db: Database, events: readonly ResolvedEvent[]): Promise<EventOutcome[]> {
   return db.transaction(async (tx) => {
-    const { generations, batch } = await holdGenerations(tx);
-    const base = batch * BigInt(BATCH_EVENTS_MAX);
-    const candidates = events.map((event, index) => ({ event, arrival: base + BigInt(index) }));
+    const { generations, candidates } = await begin(tx, events);
+    const firsts = firstOfEachIdentifier(candidates);
+    await takeNewIdentifiers(tx, generations, identifierRows(firsts.values()));
+    await store(tx, [...firsts.values()]);
+    return answers(tx, candidates, firsts, null);
+  });
+}
+
+/** Finds out which identifiers are free, and stores those events. */
+function writeSifted(db: Database, events: readonly ResolvedEvent[]): Promise<Written> {
+  return db.transaction(async (tx) => {
+    const { generations, candidates } = await begin(tx, events);
     const firsts = firstOfEachIdentifier(candidates);
     const rows = identifierRows(firsts.values());
-    const taken = await takeIdentifiers(tx, generations, rows);
-    const holders = taken === rows.length ? null : await findHolders(tx, generations, rows);
-    const stored =
-      holders === null ? [...firsts.values()] : [...firsts.values()].filter((one) => isHeldBy(one, holders));
-    await insertEvents(tx, stored);
-    await addUsage(tx, stored);
-    return answers(tx, candidates, firsts, holders);
+    const used = (await takeFreeIdentifiers(tx, generations, rows)) < rows.length;
+    const holders = used ? await findHolders(tx, generations, rows) : null;
+    const all = [...firsts.values()];
+    await store(tx, holders === null ? all : all.filter((candidate) => isHeldBy(candidate, holders)));
+    return { outcomes: await answers(tx, candidates, firsts, holders), used };
   });
+}
+
+async function begin(
+  tx: Transaction,
+  events: readonly ResolvedEvent[],
+): Promise<{ generations: Generations; candidates: Candidate[] }> {
+  const { generations, batch } = await holdGenerations(tx);
+  const base = batch * BigInt(BATCH_EVENTS_MAX);
+  return {
+    generations,
+    candidates: events.map((event, index) => ({ event, arrival: base + BigInt(index) })),
+  };
+}
+
+async function store(tx: Transaction, stored: readonly Candidate[]): Promise<void> {
+  if (stored.length === 0) return;
+  await insertEvents(tx, stored);
+  await addUsage(tx, stored);
 }
 
 type Firsts = Map<string, Candidate>;
@@ -96,32 +146,33 @@ function isHeldBy(candidate: Candidate, holders: Holders): boolean {
 }
 
 async function insertEvents(tx: Transaction, stored: readonly Candidate[]): Promise<void> {
-  if (stored.length === 0) return;
   await tx.queryNamed(
     'metering_insert_events',
     `insert into meter_events (series_id, event_time, arrival, created_at, value, identifier, payload)
      select * from unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::timestamptz[], $5::numeric[],
-       $6::text[], $7::jsonb[])`,
+       $6::text[], $7::json[])`,
     [
-      stored.map(({ event }) => event.series.seriesId),
-      stored.map(({ event }) => iso(event.timestamp)),
-      stored.map(({ arrival }) => arrival.toString()),
-      stored.map(({ event }) => iso(event.createdAt)),
-      stored.map(({ event }) => event.valueText),
-      stored.map(({ event }) => event.prepared.identifier),
-      stored.map(({ event }) => event.prepared.payloadJson),
+      plainArray(stored, ({ event }) => event.series.seriesId),
+      instantArray(stored, ({ event }) => event.timestamp),
+      plainArray(stored, ({ arrival }) => arrival),
+      instantArray(stored, ({ event }) => event.createdAt),
+      plainArray(stored, ({ event }) => event.valueText),
+      textArray(stored, ({ event }) => event.prepared.identifier),
+      jsonArray(stored, ({ event }) => event.prepared.payloadJson),
     ],
   );
 }
 
 async function addUsage(tx: Transaction, stored: readonly Candidate[]): Promise<void> {
-  if (stored.length === 0) return;
   const usages = new Map<string, SeriesUsage>();
   const windowed = new WindowedEvents();
   for (const { event, arrival } of stored) {
     const { seriesId, meter } = event.series;
     let usage = usages.get(seriesId);
-    if (usage === undefined) usages.set(seriesId, (usage = new SeriesUsage(seriesId, meter.hasAlerts)));
+    if (usage === undefined) {
+      usage = new SeriesUsage(seriesId, meter.hasAlerts);
+      usages.set(seriesId, usage);
+    }
     const value = event.valueText === null ? null : event.value;
     const counted: Counted = { timestamp: event.timestamp, arrival, value };
     if (meter.eventTimeWindow === null) usage.add(counted);

@@ -1,4 +1,4 @@
-import type Stripe from 'stripe';
+import Stripe from 'stripe';
 import { exactSum, type ExpectedLine, type Pricing } from './pricing.js';
 
 /** Things that every acceptance test does through the official SDK. Times are Unix seconds. */
@@ -37,10 +37,10 @@ export async function createPrice(
 function priceTerms(pricing: Pricing): Partial<Stripe.PriceCreateParams> {
   switch (pricing.model) {
     case 'licensed':
-      return { unit_amount_decimal: pricing.unit };
+      return { unit_amount_decimal: decimal(pricing.unit) };
     case 'package':
       return {
-        unit_amount_decimal: pricing.unit,
+        unit_amount_decimal: decimal(pricing.unit),
         transform_quantity: { divide_by: wholeNumber(pricing.size), round: 'up' },
       };
     default:
@@ -49,11 +49,15 @@ function priceTerms(pricing: Pricing): Partial<Stripe.PriceCreateParams> {
         tiers_mode: pricing.model,
         tiers: pricing.tiers.map(({ upTo, unit, flat }) => ({
           up_to: upTo === null ? 'inf' : wholeNumber(upTo),
-          ...(unit === undefined ? {} : { unit_amount_decimal: unit }),
-          ...(flat === undefined ? {} : { flat_amount_decimal: flat }),
+          ...(unit === undefined ? {} : { unit_amount_decimal: decimal(unit) }),
+          ...(flat === undefined ? {} : { flat_amount_decimal: decimal(flat) }),
         })),
       };
   }
+}
+
+function decimal(text: string): Stripe.Decimal {
+  return Stripe.Decimal.from(text);
 }
 
 function wholeNumber(text: string): number {

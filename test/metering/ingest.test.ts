@@ -85,6 +85,22 @@ describe('storing meter events', () => {
   });
 });
 
+describe('the last value', () => {
+  it('is the latest by time of event, and among events of the same instant by arrival', async () => {
+    meterId = await fixture.addMeter(`level_${meters}`, { formula: 'last' });
+    const at = (value: string, timestamp: Instant) =>
+      ingest.ingest(fixture.accountId, [event(`level_${meters}`, customerId, value, { timestamp })]);
+    const hour = NOW - (NOW % HOUR);
+    await at('5', hour + 90_500);
+    await at('6', hour + 90_500);
+    await at('1', hour + 90_499);
+    for (const end of [hour + 90_501, hour + 2 * MINUTE, hour + HOUR, hour + DAY]) {
+      expect(await usage(hour, end)).toEqual({ value: '6', count: 3n });
+    }
+    expect(await usage(hour, hour + 90_500)).toEqual({ value: '1', count: 1n });
+  });
+});
+
 describe('refusing meter events', () => {
   const cases: [string, string | null, string][] = [
     ['an empty value', '', 'meter_event_invalid_value'],

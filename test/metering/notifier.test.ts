@@ -312,7 +312,11 @@ describe('alerts', () => {
     await addAlert(fixture, meterId, '10');
     start();
     await send(customerId, '10');
-    await until(() => signals.length === 1);
+    // The signal is out before it is written down that it is.
+    await until(async () => {
+      const noted = await fixture.db.query(`select from usage_notices where alerts_signalled <> '{}'`);
+      return noted.length === 1;
+    });
     await fixture.db.query(
       `update usage_notices set alerts_signalled =
          (select jsonb_object_agg(key, value::text::bigint - 11000) from jsonb_each(alerts_signalled))`,

@@ -11,6 +11,9 @@ import { spawnEngine, startEngineProcess } from '../support/process.js';
 import type { EngineProcess, EngineProcessOptions } from '../support/process.js';
 import { endRecordedServers, makeRunDirectory } from '../support/runDirectory.js';
 
+// Whole engines on a machine that may be busy with other tests.
+vi.setConfig({ testTimeout: 240_000 });
+
 const started: EngineProcess[] = [];
 
 afterEach(async () => {

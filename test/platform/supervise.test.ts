@@ -7,7 +7,12 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createLogger } from '../../src/logging.js';
 import { identifyProcess, isSameProcessAlive } from '../../src/processes.js';
 import { supervise } from '../../src/supervise.js';
-import type { ServerGaveUpError, SupervisedServer, SuperviseOptions, Supervision } from '../../src/supervise.js';
+import type {
+  ServerGaveUpError,
+  SupervisedServer,
+  SuperviseOptions,
+  Supervision,
+} from '../../src/supervise.js';
 import { makeRunDirectory } from '../support/runDirectory.js';
 
 const logger = createLogger('silent');

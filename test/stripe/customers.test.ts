@@ -210,6 +210,19 @@ describe('customers on a test clock', () => {
     expect(event?.data.object).toMatchObject({ id: customer.id });
   });
 
+  it('are counted by one request at a time', async () => {
+    const clock = await api.stripe.testHelpers.testClocks.create({ frozen_time: frozen });
+    const waits = `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    const joining = await api.db.transaction(async (tx) => {
+      // What another request that has just counted holds, at the least.
+      await tx.query('select 1 from test_clocks where id = $1 for share', [clock.id]);
+      const joined = api.stripe.customers.create({ test_clock: clock.id });
+      await expect.poll(async () => (await api.db.query(waits)).length).toBe(1);
+      return { joined };
+    });
+    expect((await joining.joined).test_clock).toBe(clock.id);
+  });
+
   it('are at most three, and only on a clock that exists', async () => {
     const clock = await api.stripe.testHelpers.testClocks.create({ frozen_time: frozen });
     const join = () => api.stripe.customers.create({ test_clock: clock.id });

@@ -1,14 +1,24 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
 import type { Logger } from '@temporalio/worker';
-import { BUNDLE_PREFIX } from './runDirectory.js';
 import type { WorkflowBundle } from './provided.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** Ignored by git, and not writable for strangers as the folder for temporary files is. */
+const CACHE = join(ROOT, '.tools', 'test-bundles');
+const DAY_MILLIS = 86_400_000;
 const SOURCES = ['workflows', 'src', 'package-lock.json'];
 
 const QUIET: Logger = {
@@ -35,13 +45,23 @@ export async function buildWorkflowBundle(): Promise<WorkflowBundle> {
 async function bundle(entry: string): Promise<string> {
   const hash = createHash('sha256').update(entry);
   for (const source of SOURCES) addToHash(hash, join(ROOT, source));
-  const file = join(tmpdir(), `${BUNDLE_PREFIX}${hash.digest('hex').slice(0, 16)}.js`);
+  const file = join(CACHE, `${hash.digest('hex')}.js`);
   if (existsSync(file)) return file;
+  mkdirSync(CACHE, { recursive: true });
+  removeOldBundles();
   const { code } = await bundleWorkflowCode({ workflowsPath: entry, logger: QUIET });
   const partial = `${file}.${process.pid}`;
   writeFileSync(partial, code);
   renameSync(partial, file);
   return file;
+}
+
+/** One that was not made today is of old sources. */
+function removeOldBundles(): void {
+  for (const name of readdirSync(CACHE)) {
+    const made = statSync(join(CACHE, name), { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - made > DAY_MILLIS) rmSync(join(CACHE, name), { force: true });
+  }
 }
 
 function addToHash(hash: ReturnType<typeof createHash>, path: string): void {

@@ -18,7 +18,8 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const template = new URL(templateDatabaseUrl).pathname.slice(1);
   const name = `test_${randomBytes(8).toString('hex')}`;
   const url = withDatabase(templateDatabaseUrl, name);
-  await administer(templateDatabaseUrl, `create database ${name} template ${template}`);
+  // Copying the files is five times cheaper than the default, which writes them to the log as well.
+  await administer(templateDatabaseUrl, `create database ${name} template ${template} strategy file_copy`);
   const db = openDatabase(url);
   return {
     url,

@@ -5,9 +5,6 @@ import { endProcess, identifyProcess } from '../../src/processes.js';
 import type { ProcessIdentity } from '../../src/processes.js';
 
 const PREFIX = 'durabill-test-';
-/** Files of bundled workflows in the folder for temporary files. */
-export const BUNDLE_PREFIX = 'durabill-bundle-';
-const DAY_MILLIS = 86_400_000;
 
 /**
  * A fresh folder for the servers of a test or a run, open for passing through, because as root Postgres runs as
@@ -19,24 +16,20 @@ export function makeRunDirectory(purpose: string): string {
   return folder;
 }
 
-/** Ends the servers and removes the folders of runs that were killed before they could do it themselves. */
+/** Ends the servers and removes the folders of our own runs that were killed before they could do it themselves. */
 export async function sweepAbandonedRuns(): Promise<void> {
   for (const name of readdirSync(tmpdir())) {
     const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
     if (owner === undefined || identifyProcess(Number(owner)) !== null) continue;
     const folder = join(tmpdir(), name);
-    await endRecordedServers(folder);
-    rmSync(folder, { recursive: true, force: true });
-  }
-  removeOldBundles();
-}
-
-/** Bundles are shared by runs on the same sources; one that nobody has made for a day is of old sources. */
-function removeOldBundles(): void {
-  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(BUNDLE_PREFIX))) {
-    const file = join(tmpdir(), name);
-    const made = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - made > DAY_MILLIS) rmSync(file, { force: true });
+    if (statSync(folder, { throwIfNoEntry: false })?.uid !== process.getuid?.()) continue;
+    try {
+      await endRecordedServers(folder);
+      rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      // Another run may be sweeping the same folder; what is left is swept by the next.
+      process.stderr.write(`could not remove ${folder}: ${String(error)}\n`);
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { Ajv } from 'ajv';
 import type { ValidateFunction } from 'ajv';
 
-/** Stripe's published schemas lie beside the project, not in it: see README, "Data for the tests". */
+/** Stripe's published schemas lie beside the project, not in it; without them the tests that need them skip. */
 
 export interface JsonSchema {
   type?: string | string[];
@@ -51,15 +51,12 @@ export function stripeRequests(): Record<string, StripeRequest> | null {
   return (readGzip(path) as { requests: Record<string, StripeRequest> }).requests;
 }
 
-export const hasStripeSchemas = sharedFile('stripe-schemas.json.gz') !== null;
-
 let loaded: { ajv: Ajv; file: SchemaFile } | undefined;
 const validators = new Map<string, ValidateFunction>();
 
 /**
  * Fails unless `value` has the shape that Stripe publishes for the object `name` (`customer`, `billing.meter`,
- * `deleted_product`, or `list of price`), and carries every property of it that isn't optional in life: those that
- * `absent` names may be missing. Does nothing, after a word on stderr, when the schemas aren't there.
+ * `deleted_product`, or `list of price`). Does nothing, after a word on stderr, when the schemas aren't there.
  */
 export function assertStripeShape(name: string, value: unknown): void {
   if (name.startsWith('list of ')) {

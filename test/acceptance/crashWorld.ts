@@ -1,0 +1,118 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { join } from 'node:path';
+import type Stripe from 'stripe';
+import { findFreePort } from '../../src/ports.js';
+import { identifyProcess, isSameProcessAlive } from '../../src/processes.js';
+import type { ProcessIdentity } from '../../src/processes.js';
+import { stripeFor } from '../support/engine.js';
+import { startEngineProcess } from '../support/process.js';
+import type { EngineProcess } from '../support/process.js';
+import { endRecordedServers } from '../support/runDirectory.js';
+import { sleep } from './account.js';
+
+/** Which process is killed. A server is started again by its engine, an engine by us. */
+export const VICTIMS = ['engine', 'postgres', 'temporal'] as const;
+export type Victim = (typeof VICTIMS)[number];
+
+const RECOVERY_MS = 60_000;
+/** The SDK waits 0.5 s, 1 s, 2 s, 4 s, then 5 s between tries: this is well over a minute. */
+const CLIENT_RETRIES = 20;
+
+/** A real engine on a port of its own, whose processes can be killed one by one. */
+export class CrashWorld {
+  /** A client that tries again, with the same idempotency key, until it is answered. */
+  readonly stripe: Stripe;
+  /** A client that gives up at the first failure. */
+  readonly impatient: Stripe;
+  #engine: EngineProcess;
+  readonly #port: number;
+  readonly #agent: Agent;
+  /** Every process there ever was, so that the end can look for survivors. */
+  readonly #seen: ProcessIdentity[] = [];
+
+  static async start(): Promise<CrashWorld> {
+    const port = await findFreePort();
+    return new CrashWorld(await startEngineProcess({ args: ['--port', String(port)] }), port);
+  }
+
+  private constructor(engine: EngineProcess, port: number) {
+    this.#engine = engine;
+    this.#port = port;
+    this.#agent = new Agent({ keepAlive: true });
+    const config = { httpAgent: this.#agent };
+    const { api, apiKey } = engine.ready;
+    this.stripe = stripeFor(api, apiKey, { ...config, maxNetworkRetries: CLIENT_RETRIES });
+    this.impatient = stripeFor(api, apiKey, { ...config, maxNetworkRetries: 0 });
+    this.#remember();
+  }
+
+  get api(): { baseUrl: string; apiKey: string } {
+    return { baseUrl: this.#engine.ready.api, apiKey: this.#engine.ready.apiKey };
+  }
+
+  get temporalAddress(): string {
+    return this.#engine.ready.temporal;
+  }
+
+  log(): string {
+    return this.#engine.stderr();
+  }
+
+  /**
+   * Ends one process without a word and sees to it that there is one again. An engine is started after a pause: what
+   * was begun seconds before may still be in somebody's hands, what is older a starting engine takes up at once.
+   */
+  async kill(victim: Victim, { restartAfterMs = 0 } = {}): Promise<void> {
+    if (victim === 'engine') {
+      this.#engine.signal('SIGKILL');
+      await this.#engine.exited;
+      await sleep(restartAfterMs);
+      await this.#startEngine();
+      return;
+    }
+    const before = this.#server(victim);
+    process.kill(before.pid, 'SIGKILL');
+    await this.#untilReplaced(victim, before);
+    this.#remember();
+  }
+
+  async #startEngine(): Promise<void> {
+    const { dataDir } = this.#engine;
+    this.#engine = await startEngineProcess({ dataDir, args: ['--port', String(this.#port)] });
+    this.#remember();
+  }
+
+  /** Drains the engine and returns every process of it that is still there. */
+  async stop(): Promise<ProcessIdentity[]> {
+    this.#agent.destroy();
+    await this.#engine.stop();
+    const survivors = this.#seen.filter((one) => isSameProcessAlive(one));
+    await endRecordedServers(this.#engine.dataDir);
+    rmSync(this.#engine.dataDir, { recursive: true, force: true });
+    return survivors;
+  }
+
+  #server(name: 'postgres' | 'temporal'): ProcessIdentity {
+    const file = join(this.#engine.dataDir, 'run', `${name}.json`);
+    return JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity;
+  }
+
+  async #untilReplaced(name: 'postgres' | 'temporal', before: ProcessIdentity): Promise<void> {
+    const deadline = Date.now() + RECOVERY_MS;
+    while (this.#server(name).pid === before.pid || !(await this.#isReady())) {
+      if (Date.now() > deadline) throw new Error(`${name} did not come back:\n${this.log()}`);
+      await sleep(100);
+    }
+  }
+
+  async #isReady(): Promise<boolean> {
+    return (await fetch(`${this.#engine.ready.api}/readyz`)).ok;
+  }
+
+  #remember(): void {
+    const engine = identifyProcess(this.#engine.pid);
+    if (engine !== null) this.#seen.push(engine);
+    this.#seen.push(this.#server('postgres'), this.#server('temporal'));
+  }
+}
