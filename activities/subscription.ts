@@ -1,7 +1,12 @@
 import { fireAlert, type FireAlertInput } from '../src/billing/alerts.js';
 import { applyChange } from '../src/billing/cancellation.js';
 import { finalizeDueInvoice } from '../src/billing/finalization.js';
-import { aggregateUsage, createCycleInvoice, openNextPeriod, type PeriodEnd } from '../src/billing/periodEnd.js';
+import {
+  aggregateUsage,
+  createCycleInvoice,
+  openNextPeriod,
+  type PeriodEnd,
+} from '../src/billing/periodEnd.js';
 import type { ItemUsage } from '../src/billing/recipe.js';
 import { loadPlan } from '../src/billing/subscriptionPlan.js';
 import type { Core, SubscriptionChange, SubscriptionRef } from '../src/core.js';
@@ -39,7 +44,9 @@ export function createSubscriptionActivities(
       return plan(end);
     },
     async finalizeInvoice({ invoiceId, at, ...ref }) {
-      await core.db.transaction((tx) => finalizeDueInvoice(tx, { accountId: ref.accountId, invoiceId, at, request: null }));
+      await core.db.transaction((tx) =>
+        finalizeDueInvoice(tx, { accountId: ref.accountId, invoiceId, at, request: null }),
+      );
       return plan(ref);
     },
     async applyChange({ change, ...ref }) {

@@ -30,7 +30,9 @@ export function createTestClockActivities(deps: TestClockDeps): TestClockActivit
      * repeated call goes on where the last one stopped.
      */
     async advanceToTarget(ref) {
-      const heartbeat = setInterval(() => { Context.current().heartbeat(); }, HEARTBEAT_MS);
+      const heartbeat = setInterval(() => {
+        Context.current().heartbeat();
+      }, HEARTBEAT_MS);
       try {
         await advance(deps, ref);
       } finally {
@@ -58,11 +60,17 @@ async function advance(deps: TestClockDeps, ref: TestClockRef): Promise<void> {
     const instant = due[0]?.dueAt ?? clock.targetTime;
     await moveTestClock(db, accountId, testClockId, instant);
     if (due.length === 0) break;
-    await visit(deps, due.filter((subscription) => subscription.dueAt === instant), instant);
+    await visit(
+      deps,
+      due.filter((subscription) => subscription.dueAt === instant),
+      instant,
+    );
     idleRounds = instant > reached ? 0 : idleRounds + 1;
     reached = Math.max(instant, reached);
     if (idleRounds > IDLE_ROUNDS_MAX) {
-      throw new Error(`subscriptions due at ${new Date(instant).toISOString()} do not get on with their work`);
+      throw new Error(
+        `subscriptions due at ${new Date(instant).toISOString()} do not get on with their work`,
+      );
     }
   }
   await deps.settleAlerts(ref);

@@ -84,6 +84,11 @@ export interface SubscriptionState {
   now: number;
 }
 
+/** The subscription after a change. */
+export interface ChangeResult {
+  status: string;
+}
+
 export interface ClockAdvancedResult {
   /** The next due instant after the one reached, or null. */
   nextDueAt: number | null;

@@ -18,6 +18,7 @@ import { DueTimer } from './dueTimer.js';
 import {
   BILLING_ERROR_TYPE,
   CHANGE_UPDATE,
+  type ChangeResult,
   CLOCK_ADVANCED_UPDATE,
   type ClockAdvancedResult,
   METER_EVENTS_SIGNAL,
@@ -33,7 +34,7 @@ import { currentDetails, newerWatermark, searchAttributes, timerSummary } from '
 
 export const meterEvents = defineSignal<[MeterEventsBatch]>(METER_EVENTS_SIGNAL);
 export const wake = defineSignal(WAKE_SIGNAL);
-export const change = defineUpdate<void, [SubscriptionChange]>(CHANGE_UPDATE);
+export const change = defineUpdate<ChangeResult, [SubscriptionChange]>(CHANGE_UPDATE);
 export const clockAdvanced = defineUpdate<ClockAdvancedResult, [{ now: number }]>(CLOCK_ADVANCED_UPDATE);
 export const state = defineQuery<SubscriptionState>(STATE_QUERY);
 
@@ -63,23 +64,37 @@ const SIGNALS_PER_RUN_MAX = 2000;
 
 interface QueuedChange {
   change: SubscriptionChange;
-  outcome: { done: boolean; failure?: unknown };
+  outcome: { done: boolean; failure?: Error };
 }
 
 /** The whole life of one subscription: usage comes in as signals, period ends and finalizations as they fall due. */
 export async function subscription(input: SubscriptionInput): Promise<void> {
   const run = new SubscriptionRun(input);
-  setHandler(meterEvents, (batch) => { run.receiveUsage(batch); }, {
-    description: 'Meter events since the last signal, as cumulative readings',
-  });
-  setHandler(wake, () => { run.stale = true; }, { description: 'Read the subscription again from the database' });
+  setHandler(
+    meterEvents,
+    (batch) => {
+      run.receiveUsage(batch);
+    },
+    {
+      description: 'Meter events since the last signal, as cumulative readings',
+    },
+  );
+  setHandler(
+    wake,
+    () => {
+      run.stale = true;
+    },
+    { description: 'Read the subscription again from the database' },
+  );
   setHandler(change, (requested) => run.requestChange(requested), {
     description: 'Cancel now or at period end, in order with the period ends',
   });
   setHandler(clockAdvanced, ({ now }) => run.moveClock(now), {
     description: 'The test clock has moved; returns once everything due is done',
   });
-  setHandler(state, () => run.state(), { description: 'What the subscription waits for and its last readings' });
+  setHandler(state, () => run.state(), {
+    description: 'What the subscription waits for and its last readings',
+  });
   await run.live();
 }
 
@@ -119,11 +134,12 @@ class SubscriptionRun {
     this.#show();
   }
 
-  async requestChange(requested: SubscriptionChange): Promise<void> {
+  async requestChange(requested: SubscriptionChange): Promise<ChangeResult> {
     const queued: QueuedChange = { change: requested, outcome: { done: false } };
     this.#changes.push(queued);
     await condition(() => queued.outcome.done);
     if (queued.outcome.failure !== undefined) throw queued.outcome.failure;
+    return { status: this.#plan?.status ?? 'canceled' };
   }
 
   async moveClock(now: number): Promise<ClockAdvancedResult> {
@@ -225,7 +241,8 @@ class SubscriptionRun {
   #isDue(): boolean {
     const next = this.#plan?.next;
     if (next === null || next === undefined) return false;
-    if (this.#plan?.clockNow === null) return next.at + this.#plan.spreadMs <= Date.now() || this.#timer.fired;
+    if (this.#plan?.clockNow === null)
+      return next.at + this.#plan.spreadMs <= Date.now() || this.#timer.fired;
     return next.at <= this.#now();
   }
 
@@ -292,7 +309,8 @@ class SubscriptionRun {
 }
 
 /** What the caller of an update sees: the refusal itself, not the activity that met it. */
-function asUpdateFailure(error: unknown): unknown {
+function asUpdateFailure(error: unknown): Error {
   const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof ApplicationFailure ? cause : error;
+  if (cause instanceof ApplicationFailure) return cause;
+  return error instanceof Error ? error : new Error(String(error));
 }

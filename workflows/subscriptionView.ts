@@ -62,12 +62,15 @@ function nextStepText({ next }: SubscriptionPlan): string {
 
 /** `2027-02-28 10:00`, with the seconds where there are any; all times are UTC. */
 function day(instant: number): string {
-  return new Date(instant).toISOString().replace('T', ' ').replace(/(:00)?\.000Z$/, '');
+  return new Date(instant)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/(:00)?\.000Z$/, '');
 }
 
 /** Names are the customers' own words: they are shown, never obeyed. */
 function plain(text: string): string {
-  return [...text]
+  return Array.from(text)
     .slice(0, 120)
     .join('')
     .replace(/\s+/g, ' ')

@@ -3,7 +3,11 @@ import { notFound } from '../domain/errors.js';
 import type { Instant } from '../domain/period.js';
 import { findCustomer } from '../storage/customers.js';
 import type { Transaction } from '../storage/db.js';
-import { findOpenSubscriptions, type SubscriptionRecord, updateSubscription } from '../storage/subscriptions.js';
+import {
+  findOpenSubscriptions,
+  type SubscriptionRecord,
+  updateSubscription,
+} from '../storage/subscriptions.js';
 import { customerNow } from './clock.js';
 import type { EventRequest } from './events.js';
 import { finalizeInvoice } from './finalization.js';

@@ -51,10 +51,14 @@ export async function requireReadyClock(
   const clock = await findTestClock(q, accountId, testClockId, lock);
   if (clock === null) throw notFound('test clock', testClockId, 'test_clock');
   if (clock.status === 'advancing') {
-    throw new BillingError('too_many_requests', `Test clock ${testClockId} is advancing; wait until it is ready.`, {
-      code: 'lock_timeout',
-      retry: true,
-    });
+    throw new BillingError(
+      'too_many_requests',
+      `Test clock ${testClockId} is advancing; wait until it is ready.`,
+      {
+        code: 'lock_timeout',
+        retry: true,
+      },
+    );
   }
   if (clock.status === 'internal_failure') {
     throw invalid(`Test clock ${testClockId} has failed and can no longer be used.`);

@@ -33,7 +33,11 @@ export interface InvoiceTransition {
  * Locks an invoice for a change of state, its subscription first: everything that bills a subscription takes its row
  * before any of its invoices, so two of them wait for each other and never deadlock.
  */
-export async function lockInvoice(tx: Transaction, accountId: string, invoiceId: string): Promise<InvoiceRecord> {
+export async function lockInvoice(
+  tx: Transaction,
+  accountId: string,
+  invoiceId: string,
+): Promise<InvoiceRecord> {
   const found = await findInvoice(tx, accountId, invoiceId);
   if (found === null) throw notFound('invoice', invoiceId, 'invoice');
   if (found.subscriptionId !== null) await findSubscription(tx, accountId, found.subscriptionId, true);
@@ -46,7 +50,10 @@ export async function lockInvoice(tx: Transaction, accountId: string, invoiceId:
  * Draft → open, or paid when nothing is due: refreshes the lines from the usage known now, gives the number, applies
  * the customer's balance and records what has been billed of each period. Refuses an invoice that is not a draft.
  */
-export async function finalizeInvoice(tx: Transaction, transition: InvoiceTransition): Promise<InvoiceRecord> {
+export async function finalizeInvoice(
+  tx: Transaction,
+  transition: InvoiceTransition,
+): Promise<InvoiceRecord> {
   const { accountId, at, request } = transition;
   const draft = await lockInvoice(tx, accountId, transition.invoiceId);
   if (draft.status !== 'draft') {

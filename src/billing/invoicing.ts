@@ -39,7 +39,11 @@ export interface NewInvoice {
  * Writes a draft with its lines and `invoice.created`, once for each step of the subscription: a repeated call
  * returns the invoice that exists.
  */
-export async function createDraft(tx: Transaction, accountId: string, draft: NewInvoice): Promise<InvoiceRecord> {
+export async function createDraft(
+  tx: Transaction,
+  accountId: string,
+  draft: NewInvoice,
+): Promise<InvoiceRecord> {
   const existing = await findInvoiceByStep(tx, accountId, draft.subscription.id, draft.step);
   if (existing !== null) return existing;
   const computed = await computeRecipe(tx, accountId, draft.recipe, 0n, draft.usage ?? null);
@@ -119,7 +123,13 @@ export async function previewInvoice(
   accountId: string,
   draft: Omit<NewInvoice, 'step' | 'request'>,
 ): Promise<{ invoice: InvoiceRecord; lines: InvoiceLineRecord[] }> {
-  const computed = await computeRecipe(q, accountId, draft.recipe, draft.customer.balance, draft.usage ?? null);
+  const computed = await computeRecipe(
+    q,
+    accountId,
+    draft.recipe,
+    draft.customer.balance,
+    draft.usage ?? null,
+  );
   const record = draftRecord({ ...draft, step: 'preview', request: null }, computed);
   const invoice: InvoiceRecord = {
     ...record,
@@ -235,4 +245,3 @@ function keepLineIds(
 export function finalizationInstant(at: Instant, settings: { invoiceGraceSeconds: number }): Instant {
   return at + settings.invoiceGraceSeconds * 1000;
 }
-

@@ -19,7 +19,12 @@ import {
   readItemUsage,
 } from './recipe.js';
 import { emitSubscriptionEvent } from './subscriptionEvents.js';
-import { loadSubscription, lockSubscription, recordNextDue, type SubscriptionWithItems } from './subscriptionPlan.js';
+import {
+  loadSubscription,
+  lockSubscription,
+  recordNextDue,
+  type SubscriptionWithItems,
+} from './subscriptionPlan.js';
 
 /** One period end of a subscription: every item whose period ends at `boundary`. */
 export interface PeriodEnd extends SubscriptionRef {
@@ -63,7 +68,8 @@ export async function createCycleInvoice(
   const recipe = cycleRecipe(loaded, items, prices, boundary, settings);
   if (recipe.items.length === 0) return null;
   const customer = await findCustomer(tx, accountId, subscription.customerId);
-  if (customer === null) throw new Error(`customer ${subscription.customerId} of a subscription does not exist`);
+  if (customer === null)
+    throw new Error(`customer ${subscription.customerId} of a subscription does not exist`);
   const invoice = await createDraft(tx, accountId, {
     subscription,
     customer,
@@ -166,6 +172,7 @@ function nextItemPeriod(
   boundary: Instant,
 ) {
   const interval = priceOf(prices, item.priceId).recurring?.interval;
-  if (interval === undefined) throw new Error(`price ${item.priceId} of a subscription item is not recurring`);
+  if (interval === undefined)
+    throw new Error(`price ${item.priceId} of a subscription item is not recurring`);
   return itemPeriod(boundary, subscription.anchor, interval, subscription.cancelAt);
 }

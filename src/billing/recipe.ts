@@ -37,7 +37,9 @@ export async function computeRecipe(
   customerBalance: bigint,
   usage: readonly ItemUsage[] | null = null,
 ): Promise<ComputedRecipe> {
-  const itemIds = recipe.items.filter((item) => item.quantity === null).map((item) => item.subscriptionItemId);
+  const itemIds = recipe.items
+    .filter((item) => item.quantity === null)
+    .map((item) => item.subscriptionItemId);
   const late =
     recipe.lateUsageSince === null
       ? []
@@ -151,8 +153,7 @@ function lateBillable(
 function usageOf(usage: readonly ItemUsage[], item: { subscriptionItemId: string; period: Period }): Decimal {
   const reading = usage.find(
     (candidate) =>
-      candidate.subscriptionItemId === item.subscriptionItemId &&
-      candidate.periodStart === item.period.start,
+      candidate.subscriptionItemId === item.subscriptionItemId && candidate.periodStart === item.period.start,
   );
   if (reading === undefined) {
     throw new Error(`no usage was read for ${item.subscriptionItemId} from ${String(item.period.start)}`);

@@ -140,7 +140,8 @@ export async function createSubscription(
   await checkLimits(tx, accountId, customer);
   await insertSubscription(tx, accountId, subscription);
   for (const item of items) await insertSubscriptionItem(tx, accountId, item);
-  if (customer.currency === null) await setCustomerCurrency(tx, accountId, customer.id, subscription.currency);
+  if (customer.currency === null)
+    await setCustomerCurrency(tx, accountId, customer.id, subscription.currency);
   const ref: SubscriptionRef = { accountId, subscriptionId: subscription.id };
   if (draft.firstInvoiceItems.length > 0) await billFirstPeriod(tx, accountId, draft, eventRequest);
   await recordNextDue(tx, ref);
@@ -203,9 +204,12 @@ function checkItems(
       });
     }
     if (price.recurring === null) {
-      throw invalid('The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.', {
-        param: name(index, 'price'),
-      });
+      throw invalid(
+        'The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.',
+        {
+          param: name(index, 'price'),
+        },
+      );
     }
     if (seen.has(price.id)) {
       throw invalid(`Cannot add multiple subscription items with the same plan: ${price.id}`, {
@@ -218,9 +222,12 @@ function checkItems(
     }
     currency ??= price.currency;
     if (price.currency !== currency) {
-      throw invalid(`The price specified supports currencies of \`${price.currency}\`. This doesn't match the expected currency: \`${currency}\`.`, {
-        param: name(index, 'price'),
-      });
+      throw invalid(
+        `The price specified supports currencies of \`${price.currency}\`. This doesn't match the expected currency: \`${currency}\`.`,
+        {
+          param: name(index, 'price'),
+        },
+      );
     }
   });
   if (currency === null) throw invalid('A subscription needs at least one item.', { param: 'items' });
@@ -321,4 +328,3 @@ function recurringOf(price: Price): NonNullable<Price['recurring']> {
   if (price.recurring === null) throw new Error(`price ${price.id} is not recurring`);
   return price.recurring;
 }
-

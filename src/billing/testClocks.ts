@@ -107,7 +107,12 @@ export async function removeTestClock(
   await emitClockEvent(tx, accountId, 'deleted', clock, wallSecond(core), request);
 }
 
-async function checkDistance(tx: Transaction, ref: TestClockRef, from: Instant, target: Instant): Promise<void> {
+async function checkDistance(
+  tx: Transaction,
+  ref: TestClockRef,
+  from: Instant,
+  target: Instant,
+): Promise<void> {
   const { accountId, testClockId } = ref;
   const subscriptions = await findOpenSubscriptions(tx, accountId, { testClockId });
   if (subscriptions.length === 0) {

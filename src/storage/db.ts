@@ -42,16 +42,10 @@ const DEADLOCK_DETECTED = '40P01';
  * Column types as the code wants them: int8 is a bigint, numeric stays the exact text, timestamptz is an instant in
  * whole epoch milliseconds.
  */
-const types: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
-    if (format !== 'binary') {
-      if (oid === INT8) return BigInt;
-      if (oid === NUMERIC) return (text: string) => text;
-      if (oid === TIMESTAMPTZ) return parseTimestamp;
-    }
-    return pg.types.getTypeParser(oid, format as 'text');
-  }) as pg.CustomTypesConfig['getTypeParser'],
-};
+const types = new pg.TypeOverrides();
+types.setTypeParser(INT8, (text) => BigInt(text));
+types.setTypeParser(NUMERIC, (text) => text);
+types.setTypeParser(TIMESTAMPTZ, parseTimestamp);
 
 function parseTimestamp(text: string): number {
   const millis = Date.parse(text.replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));

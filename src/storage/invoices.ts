@@ -150,11 +150,7 @@ export async function insertInvoice(
 }
 
 /** Writes every column that changes in an invoice's life. The caller holds the row's lock. */
-export async function updateInvoice(
-  q: Queryable,
-  accountId: string,
-  invoice: InvoiceRecord,
-): Promise<void> {
+export async function updateInvoice(q: Queryable, accountId: string, invoice: InvoiceRecord): Promise<void> {
   await q.query(
     `update invoices set status = $3, number = $4, auto_advance = $5, subtotal = $6, total = $7,
        starting_balance = $8, ending_balance = $9, amount_due = $10, amount_paid = $11, paid_out_of_band = $12,
@@ -280,7 +276,10 @@ export async function replaceInvoiceLines(
   invoiceId: string,
   lines: readonly InvoiceLineRecord[],
 ): Promise<void> {
-  await q.query('delete from invoice_lines where account_id = $1 and invoice_id = $2', [accountId, invoiceId]);
+  await q.query('delete from invoice_lines where account_id = $1 and invoice_id = $2', [
+    accountId,
+    invoiceId,
+  ]);
   for (const line of lines) {
     await q.query(
       `insert into invoice_lines (account_id, id, invoice_id, position, kind, subscription_item_id, price_id,
@@ -374,7 +373,11 @@ export async function addCustomerBalance(
   ]);
 }
 
-export async function findInvoiceCursor(q: Queryable, accountId: string, id: string): Promise<PageCursor | null> {
+export async function findInvoiceCursor(
+  q: Queryable,
+  accountId: string,
+  id: string,
+): Promise<PageCursor | null> {
   const rows = await q.query<PageCursor>(
     'select created_at as "createdAt", id from invoices where account_id = $1 and id = $2',
     [accountId, id],

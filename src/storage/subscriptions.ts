@@ -276,7 +276,8 @@ export function findOpenSubscriptions(
   accountId: string,
   of: { customerId: string } | { testClockId: string },
 ): Promise<SubscriptionRecord[]> {
-  const [column, id] = 'customerId' in of ? ['customer_id', of.customerId] : ['test_clock_id', of.testClockId];
+  const [column, id] =
+    'customerId' in of ? ['customer_id', of.customerId] : ['test_clock_id', of.testClockId];
   return q.query<SubscriptionRecord>(
     `select ${COLUMNS} from subscriptions where account_id = $1 and ${column} = $2 and ended_at is null
      order by id`,
@@ -284,7 +285,11 @@ export function findOpenSubscriptions(
   );
 }
 
-export async function findSubscriptionCursor(q: Queryable, accountId: string, id: string): Promise<PageCursor | null> {
+export async function findSubscriptionCursor(
+  q: Queryable,
+  accountId: string,
+  id: string,
+): Promise<PageCursor | null> {
   const rows = await q.query<PageCursor>(
     'select created_at as "createdAt", id from subscriptions where account_id = $1 and id = $2',
     [accountId, id],

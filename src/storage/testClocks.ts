@@ -19,7 +19,11 @@ export interface TestClockRecord {
 const COLUMNS = `id, name, status, frozen_time as "frozenTime", target_time as "targetTime",
   created_at as "createdAt", deletes_after as "deletesAfter"`;
 
-export async function insertTestClock(q: Queryable, accountId: string, clock: TestClockRecord): Promise<void> {
+export async function insertTestClock(
+  q: Queryable,
+  accountId: string,
+  clock: TestClockRecord,
+): Promise<void> {
   await q.query(
     `insert into test_clocks (account_id, id, name, status, frozen_time, target_time, created_at, deletes_after)
      values ($1, $2, $3, $4, $5, $6, $7, $8)`,
@@ -52,7 +56,11 @@ export async function findTestClock(
 }
 
 /** The clocks with these ids that exist, in no particular order. */
-export function findTestClocks(q: Queryable, accountId: string, ids: readonly string[]): Promise<TestClockRecord[]> {
+export function findTestClocks(
+  q: Queryable,
+  accountId: string,
+  ids: readonly string[],
+): Promise<TestClockRecord[]> {
   return q.query<TestClockRecord>(
     `select ${COLUMNS} from test_clocks where account_id = $1 and id = any($2) and deleted_at is null`,
     [accountId, ids],
@@ -107,7 +115,12 @@ export async function finishAdvance(
   return rows.length > 0;
 }
 
-export async function deleteTestClock(q: Queryable, accountId: string, id: string, at: Instant): Promise<void> {
+export async function deleteTestClock(
+  q: Queryable,
+  accountId: string,
+  id: string,
+  at: Instant,
+): Promise<void> {
   await q.query('update test_clocks set deleted_at = $3 where account_id = $1 and id = $2', [
     accountId,
     id,
@@ -125,7 +138,11 @@ export function findAdvancingClocks(
   );
 }
 
-export async function findTestClockCursor(q: Queryable, accountId: string, id: string): Promise<PageCursor | null> {
+export async function findTestClockCursor(
+  q: Queryable,
+  accountId: string,
+  id: string,
+): Promise<PageCursor | null> {
   const rows = await q.query<PageCursor>(
     'select created_at as "createdAt", id from test_clocks where account_id = $1 and id = $2',
     [accountId, id],

@@ -60,7 +60,8 @@ export function invoiceObject(
   lineCount = lines.length,
 ): JsonObject {
   const shown = lines.slice(0, EMBEDDED_LINES_MAX);
-  const remaining = invoice.status === 'paid' || invoice.status === 'void' ? 0n : invoice.amountDue - invoice.amountPaid;
+  const remaining =
+    invoice.status === 'paid' || invoice.status === 'void' ? 0n : invoice.amountDue - invoice.amountPaid;
   return {
     id: invoice.id,
     object: 'invoice',

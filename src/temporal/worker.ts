@@ -1,6 +1,11 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, type NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  type NativeConnection,
+  Worker,
+  type WorkflowBundleOption,
+} from '@temporalio/worker';
 import { createReconcileActivities } from '../../activities/reconcile.js';
 import { createSubscriptionActivities } from '../../activities/subscription.js';
 import { createTestClockActivities } from '../../activities/testClock.js';

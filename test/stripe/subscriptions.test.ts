@@ -57,7 +57,9 @@ describe('subscriptions on a test clock', () => {
     expect(preview).toMatchObject({ total: 2075, status: 'draft', billing_reason: 'upcoming' });
     assertStripeShape('invoice', preview);
     for (const month of [2, 4, 6]) await advance(clock.id, Date.UTC(2024, month, 1, 2) / 1000);
-    const invoices = await stripe.invoices.list({ subscription: subscription.id, limit: 100 }).autoPagingToArray({ limit: 100 });
+    const invoices = await stripe.invoices
+      .list({ subscription: subscription.id, limit: 100 })
+      .autoPagingToArray({ limit: 100 });
     invoices.reverse();
     expect(invoices.map((invoice) => new Date(invoice.created * 1000).toISOString().slice(0, 10))).toEqual([
       '2024-01-31',
@@ -81,7 +83,10 @@ describe('subscriptions on a test clock', () => {
 
   test('cancel now bills the open usage only when asked, and is refused the second time', async () => {
     const { clock, customer } = await clockedCustomer(START);
-    const subscription = await stripe.subscriptions.create({ customer: customer.id, items: [{ price: metered.id }] });
+    const subscription = await stripe.subscriptions.create({
+      customer: customer.id,
+      items: [{ price: metered.id }],
+    });
     expect(subscription.latest_invoice).toBeNull();
     await send(customer.id, '300', START);
     await advance(clock.id, START + 5 * DAY);
@@ -97,7 +102,9 @@ describe('subscriptions on a test clock', () => {
       reason: 'cancellation_requested',
     });
     expect(canceled.latest_invoice).toMatchObject({ total: 300, status: 'open' });
-    await expect(stripe.subscriptions.cancel(subscription.id)).rejects.toMatchObject({ code: 'resource_missing' });
+    await expect(stripe.subscriptions.cancel(subscription.id)).rejects.toMatchObject({
+      code: 'resource_missing',
+    });
     expect((await stripe.subscriptions.list({ customer: customer.id })).data).toHaveLength(0);
     expect((await stripe.subscriptions.list({ customer: customer.id, status: 'all' })).data).toHaveLength(1);
   });
@@ -108,7 +115,10 @@ describe('subscriptions on a test clock', () => {
       customer: customer.id,
       items: [{ price: flat.id }, { price: metered.id }],
     });
-    const set = await stripe.subscriptions.update(id, { cancel_at_period_end: true, metadata: { why: 'test' } });
+    const set = await stripe.subscriptions.update(id, {
+      cancel_at_period_end: true,
+      metadata: { why: 'test' },
+    });
     expect(set).toMatchObject({ cancel_at_period_end: true, cancel_at: Date.UTC(2024, 1, 29) / 1000 });
     expect(set.metadata).toEqual({ why: 'test' });
     const back = await stripe.subscriptions.update(id, { cancel_at_period_end: false });
@@ -155,7 +165,12 @@ describe('subscriptions on a test clock', () => {
       customer: customer.id,
       items: [
         {
-          price_data: { currency: 'usd', product: product.id, unit_amount: 750, recurring: { interval: 'week' } },
+          price_data: {
+            currency: 'usd',
+            product: product.id,
+            unit_amount: 750,
+            recurring: { interval: 'week' },
+          },
           quantity: 2,
         },
       ],
@@ -212,7 +227,9 @@ describe('invoices', () => {
     await expect(stripe.invoices.pay(finalized.id)).rejects.toMatchObject({ param: 'paid_out_of_band' });
     const paid = await stripe.invoices.pay(finalized.id, { paid_out_of_band: true });
     expect(paid).toMatchObject({ status: 'paid', amount_paid: 2000, amount_remaining: 0 });
-    await expect(stripe.invoices.voidInvoice(paid.id)).rejects.toMatchObject({ type: 'StripeInvalidRequestError' });
+    await expect(stripe.invoices.voidInvoice(paid.id)).rejects.toMatchObject({
+      type: 'StripeInvalidRequestError',
+    });
     const voided = await stripe.invoices.voidInvoice(open?.id ?? '');
     expect(voided.status).toBe('void');
     // Two hours on, the draft's own finalization finds it done.
@@ -226,7 +243,10 @@ describe('invoices', () => {
 
   test('a draft shows late usage as soon as it is acknowledged, and finalizes with it', async () => {
     const { clock, customer } = await clockedCustomer(START);
-    const { id } = await stripe.subscriptions.create({ customer: customer.id, items: [{ price: metered.id }] });
+    const { id } = await stripe.subscriptions.create({
+      customer: customer.id,
+      items: [{ price: metered.id }],
+    });
     await send(customer.id, '102', START);
     const end = Date.UTC(2024, 1, 29) / 1000;
     await advance(clock.id, end);
@@ -247,7 +267,14 @@ describe('invoices', () => {
     const { id } = await stripe.subscriptions.create({ customer: customer.id, items: [{ price: flat.id }] });
     await advance(clock.id, Date.UTC(2024, 1, 29, 2) / 1000);
     const invoices = (await stripe.invoices.list({ subscription: id })).data.reverse();
-    expect(invoices.map((invoice) => [invoice.starting_balance, invoice.ending_balance, invoice.amount_due, invoice.status])).toEqual([
+    expect(
+      invoices.map((invoice) => [
+        invoice.starting_balance,
+        invoice.ending_balance,
+        invoice.amount_due,
+        invoice.status,
+      ]),
+    ).toEqual([
       [-2500, -500, 0, 'paid'],
       [-500, 0, 1500, 'open'],
     ]);
@@ -260,13 +287,16 @@ describe('test clocks', () => {
     const { clock, customer } = await clockedCustomer(START);
     const { id } = await stripe.subscriptions.create({ customer: customer.id, items: [{ price: flat.id }] });
     assertStripeShape('test_helpers.test_clock', clock);
-    const go = (frozenTime: number) => stripe.testHelpers.testClocks.advance(clock.id, { frozen_time: frozenTime });
+    const go = (frozenTime: number) =>
+      stripe.testHelpers.testClocks.advance(clock.id, { frozen_time: frozenTime });
     await expect(go(START)).rejects.toMatchObject({ param: 'frozen_time' });
     await expect(go(START + 70 * DAY)).rejects.toMatchObject({ param: 'frozen_time' });
     await stripe.testHelpers.testClocks.del(clock.id);
     expect((await stripe.subscriptions.retrieve(id)).status).toBe('canceled');
     expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ deleted: true });
-    await expect(stripe.testHelpers.testClocks.retrieve(clock.id)).rejects.toMatchObject({ code: 'resource_missing' });
+    await expect(stripe.testHelpers.testClocks.retrieve(clock.id)).rejects.toMatchObject({
+      code: 'resource_missing',
+    });
   });
 });
 
@@ -284,7 +314,10 @@ async function clockedCustomer(frozenTime: number) {
 async function advance(clockId: string, frozenTime: number): Promise<void> {
   await stripe.testHelpers.testClocks.advance(clockId, { frozen_time: frozenTime });
   await expect
-    .poll(async () => (await stripe.testHelpers.testClocks.retrieve(clockId)).status, { timeout: 30_000, interval: 50 })
+    .poll(async () => (await stripe.testHelpers.testClocks.retrieve(clockId)).status, {
+      timeout: 30_000,
+      interval: 50,
+    })
     .toBe('ready');
 }
 

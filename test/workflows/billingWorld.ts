@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { inject } from 'vitest';
-import { createSubscription, type NewSubscription, type NewSubscriptionItem } from '../../src/billing/subscriptions.js';
+import {
+  createSubscription,
+  type NewSubscription,
+  type NewSubscriptionItem,
+} from '../../src/billing/subscriptions.js';
 import type { Core, Log, SubscriptionRef } from '../../src/core.js';
 import { type Decimal, parseDecimal } from '../../src/domain/decimal.js';
 import type { BillingInterval, Instant } from '../../src/domain/period.js';
@@ -37,7 +41,9 @@ export interface BillingWorld {
   addCustomer(name?: string): Promise<string>;
   addMeter(eventName: string): Promise<string>;
   addPrice(price: TestPrice): Promise<string>;
-  subscribe(request: Partial<NewSubscription> & { customerId: string; items: NewSubscriptionItem[] }): Promise<SubscriptionRef>;
+  subscribe(
+    request: Partial<NewSubscription> & { customerId: string; items: NewSubscriptionItem[] },
+  ): Promise<SubscriptionRef>;
   /** Stores usage as if it were sent at `at`. */
   use(eventName: string, customerId: string, value: string, at: Instant): Promise<void>;
   invoices(ref: SubscriptionRef): Promise<(InvoiceRecord & { lines: InvoiceLineRecord[] })[]>;
@@ -54,7 +60,12 @@ export interface TestPrice {
   productName?: string;
 }
 
-const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+const SILENT: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
 
 export async function openWorld(): Promise<BillingWorld> {
   const { temporalAddress, workflowBundle } = inject('durabill');
@@ -71,7 +82,11 @@ export async function openWorld(): Promise<BillingWorld> {
   const gateway = createGateway({ client, taskQueue, db, log: SILENT, now });
   const ingest = createIngest({ db, log: SILENT, now });
   const core: Core = { db, log: SILENT, workflows: gateway, ingest, now };
-  await db.query('insert into accounts (id, name, created_at) values ($1, $2, $3)', [accountId, 'Test', timestamp(clock.now)]);
+  await db.query('insert into accounts (id, name, created_at) values ($1, $2, $3)', [
+    accountId,
+    'Test',
+    timestamp(clock.now),
+  ]);
   return {
     db,
     core,
@@ -147,7 +162,11 @@ async function readInvoices(db: Database, ref: SubscriptionRef) {
   const filter = { subscriptionId: ref.subscriptionId };
   const page = { limit: 1000, cursor: null, direction: 'forward' as const };
   const invoices = (await listInvoices(db, ref.accountId, filter, page)).reverse();
-  const lines = await findInvoiceLines(db, ref.accountId, invoices.map((invoice) => invoice.id));
+  const lines = await findInvoiceLines(
+    db,
+    ref.accountId,
+    invoices.map((invoice) => invoice.id),
+  );
   return invoices.map((invoice) => ({
     ...invoice,
     lines: lines.filter((line) => line.invoiceId === invoice.id),

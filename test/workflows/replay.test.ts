@@ -43,11 +43,15 @@ describe('recorded histories', () => {
 async function bundleChanged(change: (source: string) => string): Promise<string> {
   const copy = mkdtempSync(join(tmpdir(), 'durabill-changed-'));
   try {
-    for (const folder of ['workflows', 'src', 'activities']) cpSync(join(ROOT, folder), join(copy, folder), { recursive: true });
+    for (const folder of ['workflows', 'src', 'activities'])
+      cpSync(join(ROOT, folder), join(copy, folder), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
     const path = join(copy, 'workflows', 'subscription.ts');
     writeFileSync(path, change(readFileSync(path, 'utf8')));
-    const { code } = await bundleWorkflowCode({ workflowsPath: join(copy, 'workflows', 'index.ts'), logger: new DefaultLogger('ERROR') });
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: join(copy, 'workflows', 'index.ts'),
+      logger: new DefaultLogger('ERROR'),
+    });
     return code;
   } finally {
     rmSync(copy, { recursive: true, force: true });

@@ -58,7 +58,9 @@ describe('a subscription under native time skipping', () => {
     expect(cycles.map((invoice) => iso(invoice.period.end))).toEqual(boundaries.map(iso));
     expect(cycles.some((invoice) => iso(invoice.period.end).includes('-01-31T00:00:00'))).toBe(true);
     expect(cycles.every((invoice) => invoice.status === 'open')).toBe(true);
-    expect(cycles.map((invoice) => invoice.total)).toEqual(boundaries.map((_, index) => 2000n + BigInt(index * 5)));
+    expect(cycles.map((invoice) => invoice.total)).toEqual(
+      boundaries.map((_, index) => 2000n + BigInt(index * 5)),
+    );
     const numbers = invoices.map((invoice) => Number(invoice.number?.split('-')[1]));
     expect(numbers).toEqual(invoices.map((_, index) => index + 1));
     await record(world, ref, 'subscription-year');

@@ -33,7 +33,8 @@ const list = endpoint({
       },
       list: async (page) => {
         const items = await listSubscriptionItems(q, accountId, params.subscription, page);
-        for (const object of await render(ctx, items)) rendered.set(String(object['id']), object);
+        const objects = await render(ctx, items);
+        items.forEach((item, index) => rendered.set(item.id, objects[index] ?? {}));
         return items;
       },
       render: (item) => rendered.get(item.id) ?? {},

@@ -47,7 +47,13 @@ const itemShape = {
 };
 
 /** Item parameters of Stripe's that are refused by name. */
-export const UNSUPPORTED_ITEM_PARAMS = ['billing_thresholds', 'discounts', 'tax_rates', 'current_trial', 'plan'];
+export const UNSUPPORTED_ITEM_PARAMS = [
+  'billing_thresholds',
+  'discounts',
+  'tax_rates',
+  'current_trial',
+  'plan',
+];
 
 export const billingModeParams = object({
   flexible: object({
@@ -77,7 +83,9 @@ export const cancellationDetailsParams = object({
   ).optional(),
 });
 
-export const newItemsParams = array(object({ ...itemShape, price_data: priceDataParams.optional() }), { max: 20 });
+export const newItemsParams = array(object({ ...itemShape, price_data: priceDataParams.optional() }), {
+  max: 20,
+});
 
 /** A preview stores nothing, so its items name prices that exist. */
 export const previewItemsParams = array(object(itemShape), { max: 20 });
@@ -135,7 +143,9 @@ export async function newItems(
 
 /** The metadata of a new object: an update of nothing. */
 export function plainMetadata(update: MetadataUpdate | undefined): Record<string, string> {
-  const entries = Object.entries(update ?? {}).filter((entry): entry is [string, string] => entry[1] !== null);
+  const entries = Object.entries(update ?? {}).filter(
+    (entry): entry is [string, string] => entry[1] !== null,
+  );
   return Object.fromEntries(entries);
 }
 

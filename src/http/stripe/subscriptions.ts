@@ -31,7 +31,16 @@ import {
 } from './subscriptionParams.js';
 
 const URL = '/v1/subscriptions';
-const STATUSES = ['active', 'canceled', 'incomplete', 'incomplete_expired', 'past_due', 'paused', 'trialing', 'unpaid'] as const;
+const STATUSES = [
+  'active',
+  'canceled',
+  'incomplete',
+  'incomplete_expired',
+  'past_due',
+  'paused',
+  'trialing',
+  'unpaid',
+] as const;
 const ENDED: readonly string[] = ['canceled', 'incomplete_expired'];
 
 const create = endpoint({
@@ -198,15 +207,24 @@ const update = endpoint({
     }
     const details = params.cancellation_details ?? {};
     if (params.cancel_at_period_end !== undefined) {
-      const change = { type: 'cancel_at_period_end' as const, cancelAtPeriodEnd: params.cancel_at_period_end };
+      const change = {
+        type: 'cancel_at_period_end' as const,
+        cancelAtPeriodEnd: params.cancel_at_period_end,
+      };
       await changeSubscription(ctx, subscription, { ...change, details: compact(details) });
     }
     await core.db.transaction((tx) =>
-      updateSubscriptionDetails(tx, core, { accountId, subscriptionId: id }, {
-        description: params.description,
-        metadata: params.metadata,
-        cancellationDetails: compact(details),
-      }, request),
+      updateSubscriptionDetails(
+        tx,
+        core,
+        { accountId, subscriptionId: id },
+        {
+          description: params.description,
+          metadata: params.metadata,
+          cancellationDetails: compact(details),
+        },
+        request,
+      ),
     );
     return render(ctx, await requireSubscription(ctx, id));
   },
@@ -224,10 +242,13 @@ const cancel = endpoint({
   unsupported: ['cancellation_details.feedback_option'],
   async handle(ctx, params, { id = '' }) {
     if (params.prorate === true) {
-      throw invalid('Durabill does not support `prorate: true` yet: the unused time of a canceled subscription is not credited.', {
-        code: 'parameter_unsupported',
-        param: 'prorate',
-      });
+      throw invalid(
+        'Durabill does not support `prorate: true` yet: the unused time of a canceled subscription is not credited.',
+        {
+          code: 'parameter_unsupported',
+          param: 'prorate',
+        },
+      );
     }
     const subscription = await requireSubscription(ctx, id);
     if (subscription.endedAt !== null) throw notFound('subscription', id, 'id');
@@ -332,7 +353,10 @@ function statusFilter(status: string | undefined): readonly string[] | undefined
   return status === 'ended' ? ENDED : [status];
 }
 
-function compact(details: { comment?: string | null | undefined; feedback?: string | null | undefined }): CancellationDetails {
+function compact(details: {
+  comment?: string | null | undefined;
+  feedback?: string | null | undefined;
+}): CancellationDetails {
   return {
     ...(details.comment === undefined ? {} : { comment: details.comment }),
     ...(details.feedback === undefined ? {} : { feedback: details.feedback }),

@@ -1,6 +1,11 @@
 import { advanceTestClock, createTestClock, removeTestClock } from '../../billing/testClocks.js';
 import { notFound } from '../../domain/errors.js';
-import { findTestClock, findTestClockCursor, findTestClocks, listTestClocks } from '../../storage/testClocks.js';
+import {
+  findTestClock,
+  findTestClockCursor,
+  findTestClocks,
+  listTestClocks,
+} from '../../storage/testClocks.js';
 import { testClockObject } from '../../stripe/testClock.js';
 import { deletedObject } from '../../stripe/values.js';
 import { type Endpoint, endpoint } from '../endpoint.js';
