@@ -13,6 +13,8 @@ export const ID_PREFIX = {
   invoice: 'in_',
   invoiceLine: 'il_',
   meter: 'mtr_',
+  meterEventAdjustment: 'mtr_event_adj_',
+  meterEventSession: 'mtr_event_sess_',
   price: 'price_',
   product: 'prod_',
   request: 'req_',

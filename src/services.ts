@@ -6,6 +6,7 @@ import { notFound } from './domain/errors.js';
 import { startHttpServer } from './http/server.js';
 import type { HttpServer, Readiness } from './http/server.js';
 import type { Logger } from './logging.js';
+import { startMeterErrorReports } from './billing/meterErrorReports.js';
 import { createIngest } from './metering/ingest.js';
 import { startNotifier } from './metering/notifier.js';
 import type { Notifier } from './metering/notifier.js';
@@ -80,6 +81,8 @@ export async function startServices(settings: ServiceSettings, context: ServiceC
   });
   const ingest = createIngest({ db, now, log: logger, onCommitted: () => notifier.wake() });
   const core: Core = { db, log: logger, workflows: gateway, ingest, now };
+  const errorReports = startMeterErrorReports(core);
+  await shutdown.add('meter error reports', () => errorReports.stop());
   await shutdown.add('notifier', () => notifier.stop());
   await shutdown.add('ingest', () => ingest.drain());
 

@@ -12,6 +12,8 @@ const COMMANDS = {
   demo: { entry: 'dist/src/demo/main.js', build: true },
   build: { entry: null, build: true },
   test: { entry: 'scripts/test.mjs', build: true },
+  'test:soak': { entry: 'scripts/soak.mjs', build: true },
+  bench: { entry: 'dist/bench/main.js', build: true },
   check: { entry: 'scripts/check.mjs', build: false },
   format: { entry: 'scripts/format.mjs', build: false },
 };

@@ -1,11 +1,11 @@
-import { extname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isSupportedCurrency } from '../domain/currency.js';
 import type { Terms } from './check.js';
-import type { FileFormat } from './eventsFile.js';
+import { type FileFormat, fileFormat } from '../events-file/records.js';
 import { type Mapping, parseMapping } from './eventsMapping.js';
 import { parsePrice } from './priceSpec.js';
-import { UsageError } from './usageError.js';
+import { UsageError } from '../terminal/usageError.js';
 
 export interface DemoOptions {
   /** End when the story is told instead of keeping the engine up. */
@@ -122,23 +122,16 @@ function eventsOptions(file: string, values: Flags, cwd: string): EventsOptions 
   const price = values.price ?? DEFAULT_PRICE;
   return {
     file: resolve(cwd, file),
-    format: fileFormat(file, values),
+    format: fileFormat(file, {
+      ...(values.format === undefined ? {} : { format: values.format }),
+      ...(values.delimiter === undefined ? {} : { delimiter: values.delimiter }),
+    }),
     mapping: parseMapping(values.map),
     terms: parsePrice(price, currency),
     price,
     currency,
     customers: customerCount(values.customers ?? DEFAULT_CUSTOMERS),
   };
-}
-
-function fileFormat(file: string, values: Flags): FileFormat {
-  const delimiter = values.delimiter === '\\t' ? '\t' : (values.delimiter ?? ',');
-  if (delimiter.length !== 1 || /["\r\n]/.test(delimiter))
-    throw new UsageError('--delimiter: must be one character');
-  const guessed = ['.ndjson', '.jsonl', '.json'].includes(extname(file).toLowerCase()) ? 'ndjson' : 'csv';
-  const kind = values.format ?? guessed;
-  if (kind !== 'csv' && kind !== 'ndjson') throw new UsageError('--format: must be csv or ndjson');
-  return { kind, delimiter };
 }
 
 function customerCount(text: string): number {

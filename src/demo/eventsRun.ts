@@ -5,14 +5,14 @@ import { createPrice, ensureMeter } from './catalogue.js';
 import { exact, expectedAmount } from './check.js';
 import { advanceClock, inLanes, sendEvent } from './client.js';
 import { DAY_MS, dayText, MINUTE_MS, unixSeconds } from './dates.js';
-import { readRecords } from './eventsFile.js';
+import { readRecords } from '../events-file/records.js';
 import { type BadRow, type MappedRow, mapRecord, mappedColumns } from './eventsMapping.js';
 import { type BilledCustomer, emptyTally, showInvoice, type Tally } from './invoices.js';
-import { progressBar, type Screen } from './progress.js';
+import { progressBar, type Screen } from '../terminal/screen.js';
 import { readGrace } from './settings.js';
 import type { DemoResult } from './story.js';
 import { allMatch, renderSummary } from './summary.js';
-import { UsageError } from './usageError.js';
+import { UsageError } from '../terminal/usageError.js';
 
 /** The first billed month. Rows keep their time of day and move here by whole days. */
 const START = Date.UTC(2028, 0, 1);

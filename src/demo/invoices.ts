@@ -1,7 +1,7 @@
 import type Stripe from 'stripe';
 import { unixSeconds } from './dates.js';
 import { matches, renderInvoice } from './invoiceTable.js';
-import type { Screen } from './progress.js';
+import type { Screen } from '../terminal/screen.js';
 
 export interface BilledCustomer {
   readonly name: string;

@@ -7,9 +7,9 @@ import { SECOND_MS } from './dates.js';
 import { type EngineAddress, type EngineProcess, startEngine } from './engine.js';
 import { billFile } from './eventsRun.js';
 import { renderLinks } from './links.js';
-import { createScreen } from './progress.js';
+import { createScreen } from '../terminal/screen.js';
 import { type DemoResult, tellStory } from './story.js';
-import { UsageError } from './usageError.js';
+import { UsageError } from '../terminal/usageError.js';
 
 /** Ctrl-C reaches us twice, from the terminal and from npm. */
 const SAME_SIGNAL_MILLIS = 500;

@@ -1,6 +1,6 @@
 import { minorUnitExponent } from '../domain/currency.js';
 import { exact, plain, type Terms, type TierTerms } from './check.js';
-import { UsageError } from './usageError.js';
+import { UsageError } from '../terminal/usageError.js';
 
 /** Stripe's limit (docs.stripe.com/api/prices/create: unit_amount_decimal). */
 const FRACTION_DIGITS_MAX = 12;

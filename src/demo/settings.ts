@@ -1,6 +1,6 @@
 import type Stripe from 'stripe';
 import { MINUTE_MS, SECOND_MS } from './dates.js';
-import { UsageError } from './usageError.js';
+import { UsageError } from '../terminal/usageError.js';
 
 interface Settings {
   readonly invoice_grace_seconds: number;

@@ -6,7 +6,7 @@ import { dayText, HOUR_MS, MINUTE_MS, minuteText, SECOND_MS, unixSeconds } from 
 import { type BilledCustomer, emptyTally, showInvoice, type Tally } from './invoices.js';
 import { Ledger } from './ledger.js';
 import { CURRENCY, ensurePlan, type EnsuredPlan, HYBRID, PAY_AS_YOU_GO, type Plan } from './plans.js';
-import { progressBar, type Screen } from './progress.js';
+import { progressBar, type Screen } from '../terminal/screen.js';
 import { readGrace } from './settings.js';
 import { allMatch, renderSummary } from './summary.js';
 import {

@@ -45,6 +45,8 @@ export interface EndpointDefinition<S extends z.ZodObject> {
    * `ctx.idempotencyKey` by itself and nothing is kept here; for hot paths.
    */
   idempotency?: 'stored' | 'handler';
+  /** Lists in the query that are written by repeating the name, without brackets. */
+  repeated?: readonly string[];
   handle(
     ctx: RequestContext,
     params: z.output<S>,
@@ -60,6 +62,7 @@ export interface Endpoint {
   readonly unsupported: readonly string[];
   readonly transactional: boolean;
   readonly idempotency: 'stored' | 'handler';
+  readonly repeated: readonly string[];
   readonly handle: (
     ctx: RequestContext,
     params: Readonly<Record<string, unknown>>,
@@ -80,6 +83,7 @@ export function endpoint<S extends z.ZodObject>(definition: EndpointDefinition<S
     unsupported: definition.unsupported ?? [],
     transactional: definition.transactional ?? definition.method !== 'GET',
     idempotency: definition.idempotency ?? 'stored',
+    repeated: definition.repeated ?? [],
     handle: (ctx, params, path) => definition.handle(ctx, params as z.output<S>, path),
   };
 }

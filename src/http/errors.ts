@@ -28,6 +28,10 @@ const CATEGORIES: Record<BillingErrorKind, Category> = {
 
 /** Becomes the type `idempotency_error`, which Stripe sends without a code. */
 const KEY_REUSED = 'idempotency_key_reused';
+/** Clients find their error class by these types, whatever the status. */
+const TYPE_BY_CODE: Readonly<Record<string, string>> = {
+  billing_meter_event_session_expired: 'temporary_session_expired',
+};
 const STATUS_BY_CODE: Readonly<Record<string, number>> = { request_too_large: 413 };
 
 /**
@@ -47,7 +51,7 @@ export function errorAnswer(error: BillingError, sentParams: ReadonlySet<string>
         ...(code === undefined ? {} : { code, doc_url: docUrl(code) }),
         message: error.message,
         ...(error.param === undefined ? {} : { param: error.param }),
-        type: reused ? 'idempotency_error' : category.type,
+        type: reused ? 'idempotency_error' : (TYPE_BY_CODE[code ?? ''] ?? category.type),
       },
     },
     retry: error.retry ?? null,

@@ -5,9 +5,10 @@ import type { ParamNode, ParamTree } from './tree.js';
 
 /**
  * Decodes `application/x-www-form-urlencoded` text, or a query string, with Stripe's bracket keys:
- * `items[0][price]=x`, `expand[]=y`, `metadata[a]=b`. A repeated scalar key keeps its last value.
+ * `items[0][price]=x`, `expand[]=y`, `metadata[a]=b`. A repeated scalar key keeps its last value, unless it is one of
+ * `repeated`: then it is a list without brackets.
  */
-export function decodeForm(text: string): ParamTree {
+export function decodeForm(text: string, repeated: readonly string[] = []): ParamTree {
   const root = newTree();
   if (text === '') return root;
   const pairs = text.split('&');
@@ -17,7 +18,7 @@ export function decodeForm(text: string): ParamTree {
     const equals = pair.indexOf('=');
     const key = unescape(equals < 0 ? pair : pair.slice(0, equals));
     const value = equals < 0 ? '' : unescape(pair.slice(equals + 1));
-    insert(root, segmentsOf(key), value, key);
+    insert(root, repeated.includes(key) ? [key, ''] : segmentsOf(key), value, key);
   }
   return root;
 }

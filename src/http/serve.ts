@@ -152,7 +152,7 @@ function fresh(body: string): Answer {
 async function readParams(endpoint: Endpoint, request: IncomingMessage): Promise<ParamTree> {
   const url = request.url ?? '/';
   const mark = url.indexOf('?');
-  const query = mark < 0 ? null : decodeForm(url.slice(mark + 1));
+  const query = mark < 0 ? null : decodeForm(url.slice(mark + 1), endpoint.repeated);
   if (endpoint.method !== 'POST') return query ?? decodeForm('');
   const body = decodeBody(await readBody(request), request.headers['content-type']);
   return query === null ? body : Object.assign(query, body);

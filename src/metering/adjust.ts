@@ -70,12 +70,14 @@ interface EventFacts {
   livemode: boolean;
   createdAt: Instant;
   value: string | null;
+  partId: string | null;
 }
 
 async function findEvent(tx: Transaction, place: IdentifierRow): Promise<EventFacts | null> {
   const rows = await tx.query<EventFacts>(
     `select m.event_name as "eventName", m.event_time_window as "eventTimeWindow", m.livemode,
-       c.test_clock_id as "testClockId", e.created_at as "createdAt", e.value
+       c.test_clock_id as "testClockId", e.created_at as "createdAt", e.value,
+       e.dimension_series_id::text as "partId"
      from meter_events e
      join usage_series s on s.series_id = e.series_id
      join meters m on m.account_id = s.account_id and m.id = s.meter_id
@@ -99,9 +101,22 @@ function placeParameters(place: IdentifierRow): unknown[] {
   return [place.seriesId, timestamp(place.timestamp), place.arrival];
 }
 
-/** A sum could be taken back by subtraction, a maximum or a last value can't: minute and hour are added up again. */
 async function takeBack(tx: Transaction, place: IdentifierRow, event: EventFacts): Promise<void> {
-  const { seriesId } = place;
+  await addUpAgain(tx, place, { seriesId: place.seriesId, ofPart: false });
+  if (event.partId !== null) await addUpAgain(tx, place, { seriesId: event.partId, ofPart: true });
+  const value = event.value === null ? ZERO : parseDecimal(event.value);
+  await correctTotals(tx, [{ seriesId: place.seriesId, count: -1n, total: negate(value) }]);
+}
+
+/**
+ * A sum could be taken back by subtraction, a maximum or a last value can't: the minute and the hour of the event are
+ * added up again, of the whole series or of the part that the event belongs to.
+ */
+async function addUpAgain(
+  tx: Transaction,
+  place: IdentifierRow,
+  { seriesId, ofPart }: { seriesId: string; ofPart: boolean },
+): Promise<void> {
   const minute = floorTo(place.timestamp, MINUTE_MS);
   const hour = floorTo(place.timestamp, HOUR_MS);
   await tx.query(
@@ -115,9 +130,10 @@ async function takeBack(tx: Transaction, place: IdentifierRow, event: EventFacts
        (array_agg(event_time order by event_time desc, arrival desc))[1],
        (array_agg(arrival order by event_time desc, arrival desc))[1]
      from meter_events
-     where series_id = $1 and event_time >= $2 and event_time < $3 and cancelled_at is null
+     where series_id = $4 and event_time >= $2 and event_time < $3 and cancelled_at is null
+       and (not $5::boolean or dimension_series_id = $1)
      having count(*) > 0`,
-    [seriesId, iso(minute), iso(minute + MINUTE_MS)],
+    [seriesId, iso(minute), iso(minute + MINUTE_MS), place.seriesId, ofPart],
   );
   await tx.query(
     `insert into usage_rollups (series_id, grain, bucket, count, total, max, last_value, last_time, last_arrival)
@@ -128,8 +144,6 @@ async function takeBack(tx: Transaction, place: IdentifierRow, event: EventFacts
      having count(*) > 0`,
     [seriesId, iso(hour), iso(hour + HOUR_MS)],
   );
-  const value = event.value === null ? ZERO : parseDecimal(event.value);
-  await correctTotals(tx, [{ seriesId, count: -1n, total: negate(value) }]);
 }
 
 /** On a meter with an event time window the event received before it counts again, if it was the one that counted. */

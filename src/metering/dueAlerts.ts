@@ -22,7 +22,8 @@ const IS_DUE = `
     where f.account_id = a.account_id and f.alert_id = a.id and f.customer_id = s.customer_id
   )`;
 
-const MARK_URGENT = `
+/** Marks those of the series ($1) for which an alert is due; also run by `add_meter_events`, inside the batch. */
+export const MARK_URGENT = `
   update usage_totals as t set urgent_since = clock_timestamp()
   from usage_series s
   join meters m on m.account_id = s.account_id and m.id = s.meter_id

@@ -6,7 +6,10 @@ import { plainArray, textArray } from './arrays.js';
 /** How long an identifier is remembered, by the time of arrival. Events may be 35 days old, so a repeat may be too. */
 export const IDENTIFIER_RETENTION_MS = 35 * 24 * 3600 * 1000;
 
-/** Writers hold it shared while they write identifiers; whoever changes the list of generations holds it alone. */
+/**
+ * Writers hold it shared while they write identifiers; whoever changes the list of generations holds it alone. The SQL
+ * function `take_new_identifiers` knows the number too.
+ */
 const GENERATIONS_LOCK_KEY = 7_283_104_513;
 
 export interface IdentifierRow {
@@ -41,30 +44,6 @@ export async function holdGenerations(
   const [row] = rows;
   if (row === undefined) throw new Error('there is no generation of identifiers');
   return { generations: row.generations, batch: row.batch, writtenSince: row.openedAt };
-}
-
-/** Some of the identifiers are used already, and none was taken. */
-export class IdentifiersUsed extends Error {}
-
-/**
- * Takes identifiers that are expected to be free, at half the cost of `takeFreeIdentifiers`. Throws `IdentifiersUsed`
- * or a unique violation when one is not; the transaction must then be given up. The rows must be sorted as there.
- */
-export async function takeNewIdentifiers(
-  tx: Transaction,
-  generations: Generations,
-  rows: readonly IdentifierRow[],
-): Promise<void> {
-  const [newest, ...older] = generations;
-  if (older.length > 0) {
-    const used = await findIdentifiers(tx, older, rows);
-    if (used.length > 0) throw new IdentifiersUsed();
-  }
-  await tx.queryNamed(
-    `metering_take_new_${newest}`,
-    `${insertInto(newest)} ${FROM_ROWS}`,
-    rowParameters(rows),
-  );
 }
 
 /**

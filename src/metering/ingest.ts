@@ -4,10 +4,12 @@ import type { Instant } from '../domain/period.js';
 import { type Database, sqlState } from '../storage/db.js';
 import type { EventOutcome, IncomingEvent, RefusedEvent } from './event.js';
 import { IDENTIFIER_RETENTION_MS, rotateIdentifiers } from './identifiers.js';
+import { KnownMeters } from './lookUp.js';
 import { createPartitions, type Partitions } from './partitions.js';
 import { type PreparedEvent, prepareEvent } from './prepare.js';
 import { type ResolvedEvent, resolveEvents } from './resolve.js';
-import { BATCH_EVENTS_MAX as WRITE_EVENTS_MAX, writeEvents } from './write.js';
+import { BATCH_EVENTS_MAX as WRITE_EVENTS_MAX } from './stored.js';
+import { writeEvents } from './write.js';
 
 export type { EventOutcome, IncomingEvent, StoredMeterEvent } from './event.js';
 
@@ -19,6 +21,8 @@ export interface Ingest {
    * made again.
    */
   ingest(accountId: string, events: readonly IncomingEvent[]): Promise<EventOutcome[]>;
+  /** False while too much is waiting: the next call would be turned away. */
+  hasRoom(): boolean;
   /** Resolves when everything accepted so far has been answered. */
   drain(): Promise<void>;
 }
@@ -62,6 +66,7 @@ export function createIngest(deps: IngestDeps): Ingest {
 class GroupCommit implements Ingest {
   readonly #deps: IngestDeps;
   readonly #partitions: Partitions;
+  readonly #knownMeters = new KnownMeters();
   readonly #queue: Job[] = [];
   readonly #idle: (() => void)[] = [];
   #queuedEvents = 0;
@@ -76,12 +81,7 @@ class GroupCommit implements Ingest {
   }
 
   ingest(accountId: string, events: readonly IncomingEvent[]): Promise<EventOutcome[]> {
-    if (this.#queuedEvents >= (this.#deps.queuedEventsMax ?? QUEUED_EVENTS_MAX)) {
-      const message = 'Too many meter events are waiting to be stored. Send this again in a moment.';
-      return Promise.reject(
-        new BillingError('too_many_requests', message, { code: 'rate_limit', retry: true }),
-      );
-    }
+    if (!this.hasRoom()) return Promise.reject(tooManyWaiting());
     if (events.length > WRITE_EVENTS_MAX - BATCH_EVENTS_MAX) {
       return Promise.reject(new RangeError(`${events.length} events are too many for one call`));
     }
@@ -98,6 +98,10 @@ class GroupCommit implements Ingest {
       if (job.prepared.length === 0) resolve(job.outcomes);
       else this.#enqueue(job);
     });
+  }
+
+  hasRoom(): boolean {
+    return this.#queuedEvents < (this.#deps.queuedEventsMax ?? QUEUED_EVENTS_MAX);
   }
 
   async drain(): Promise<void> {
@@ -157,7 +161,7 @@ class GroupCommit implements Ingest {
   async #write(events: readonly PreparedEvent[]): Promise<EventOutcome[]> {
     const { db } = this.#deps;
     await this.#rotateWhenDue();
-    const answers = await resolveEvents(db, events, this.#deps.now());
+    const answers = await resolveEvents(db, events, this.#deps.now(), this.#knownMeters);
     const resolved = answers.filter((answer): answer is ResolvedEvent => !isRefused(answer));
     if (resolved.length === 0) return answers as RefusedEvent[];
     const written = await this.#writeWithPartitions(resolved);
@@ -212,6 +216,12 @@ class GroupCommit implements Ingest {
       'rotated event identifiers',
     );
   }
+}
+
+/** The refusal of a call while too much is waiting. */
+export function tooManyWaiting(): BillingError {
+  const message = 'Too many meter events are waiting to be stored. Send this again in a moment.';
+  return new BillingError('too_many_requests', message, { code: 'rate_limit', retry: true });
 }
 
 function isRefused(answer: ResolvedEvent | RefusedEvent): answer is RefusedEvent {

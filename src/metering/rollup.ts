@@ -1,6 +1,7 @@
 import { add, type Decimal, max, toText, ZERO } from '../domain/decimal.js';
 import type { Instant } from '../domain/period.js';
 import type { Queryable } from '../storage/db.js';
+import { instantArray, plainArray } from './arrays.js';
 
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
@@ -51,34 +52,73 @@ export function floorTo(instant: Instant, size: number): Instant {
   return Math.floor(instant / size) * size;
 }
 
-/** The usage of one series in one batch. */
+/** What is added up in place while a batch is gone through. */
+interface Accumulator {
+  count: number;
+  total: Decimal;
+  max: Decimal | null;
+  lastTime: Instant;
+  lastPlace: number;
+  lastValue: Decimal | null;
+}
+
+/** The usage of one series in one batch. Events are told apart by their place in it, in the order of arrival. */
 export class SeriesUsage {
   readonly seriesId: string;
-  readonly hasAlerts: boolean;
-  readonly minutes = new Map<Instant, Sums>();
-  arrived = 0n;
+  hasAlerts = false;
+  arrived = 0;
+  readonly #minutes = new Map<Instant, Accumulator>();
 
-  constructor(seriesId: string, hasAlerts: boolean) {
+  constructor(seriesId: string) {
     this.seriesId = seriesId;
-    this.hasAlerts = hasAlerts;
   }
 
-  add(event: Counted): void {
-    this.arrived += 1n;
-    const minute = floorTo(event.timestamp, MINUTE_MS);
-    const before = this.minutes.get(minute);
-    this.minutes.set(minute, before === undefined ? sumsOf(event) : addSums(before, sumsOf(event)));
+  add(timestamp: Instant, place: number, value: Decimal | null): void {
+    const minute = floorTo(timestamp, MINUTE_MS);
+    const sums = this.#minutes.get(minute);
+    if (sums === undefined) {
+      const total = value ?? ZERO;
+      this.#minutes.set(minute, {
+        count: 1,
+        total,
+        max: value,
+        lastTime: timestamp,
+        lastPlace: place,
+        lastValue: value,
+      });
+      return;
+    }
+    sums.count += 1;
+    if (value !== null) {
+      sums.total = add(sums.total, value);
+      sums.max = sums.max === null ? value : max(sums.max, value);
+    }
+    if (timestamp > sums.lastTime || (timestamp === sums.lastTime && place > sums.lastPlace)) {
+      sums.lastTime = timestamp;
+      sums.lastPlace = place;
+      sums.lastValue = value;
+    }
+  }
+
+  minutes(): Map<Instant, Sums> {
+    return new Map([...this.#minutes].map(([minute, accumulator]) => [minute, sumsFrom(accumulator)]));
   }
 
   hours(): Map<Instant, Sums> {
     const hours = new Map<Instant, Sums>();
-    for (const [minute, sums] of this.minutes) {
+    for (const [minute, accumulator] of this.#minutes) {
       const hour = floorTo(minute, HOUR_MS);
       const before = hours.get(hour);
+      const sums = sumsFrom(accumulator);
       hours.set(hour, before === undefined ? sums : addSums(before, sums));
     }
     return hours;
   }
+}
+
+function sumsFrom({ count, total, max: most, lastTime, lastPlace, lastValue }: Accumulator): Sums {
+  const latest = { timestamp: lastTime, arrival: BigInt(lastPlace), value: lastValue };
+  return { count: BigInt(count), total, max: most, latest };
 }
 
 /** One row of `usage_rollups`. */
@@ -100,34 +140,26 @@ export function rollupRows(
   return [...rows(1, minutes), ...rows(60, hours)];
 }
 
-const ADD_ROLLUPS = `
-  insert into usage_rollups as r
-    (series_id, grain, bucket, count, total, max, last_value, last_time, last_arrival)
-  select * from unnest($1::bigint[], $2::smallint[], $3::timestamptz[], $4::bigint[], $5::numeric[], $6::numeric[],
-    $7::numeric[], $8::timestamptz[], $9::bigint[])
-  on conflict (series_id, grain, bucket) do update set
-    count = r.count + excluded.count,
-    total = r.total + excluded.total,
-    max = greatest(r.max, excluded.max),
-    (last_value, last_time, last_arrival) = (
-      select case when later then excluded.last_value else r.last_value end,
-        case when later then excluded.last_time else r.last_time end,
-        case when later then excluded.last_arrival else r.last_arrival end
-      from (select (excluded.last_time, excluded.last_arrival) > (r.last_time, r.last_arrival) as later) as l
-    )`;
-
 /** Adds to the rollups. The caller holds the locks of the series (see `addTotals`). */
 export async function addRollups(q: Queryable, rows: readonly RollupRow[]): Promise<void> {
   if (rows.length === 0) return;
-  await q.queryNamed('metering_rollups', ADD_ROLLUPS, [
-    rows.map((row) => row.seriesId),
-    rows.map((row) => row.grain),
-    rows.map((row) => iso(row.bucket)),
-    rows.map((row) => row.sums.count.toString()),
-    rows.map((row) => toText(row.sums.total)),
-    rows.map((row) => (row.sums.max === null ? null : toText(row.sums.max))),
-    ...latestColumns(rows.map((row) => row.sums.latest)),
-  ]);
+  await q.queryNamed(
+    'metering_rollups',
+    'select add_usage_rollups(0, $1, $2, $3, $4, $5, $6, $7, $8, $9)',
+    rollupColumns(rows),
+  );
+}
+
+export function rollupColumns(rows: readonly RollupRow[]): string[] {
+  return [
+    plainArray(rows, (row) => row.seriesId),
+    plainArray(rows, (row) => row.grain),
+    instantArray(rows, (row) => row.bucket),
+    plainArray(rows, (row) => row.sums.count),
+    plainArray(rows, (row) => toText(row.sums.total)),
+    plainArray(rows, (row) => (row.sums.max === null ? null : toText(row.sums.max))),
+    ...latestColumns(rows, (row) => row.sums.latest),
+  ];
 }
 
 /** What is added to the total of a series; `latest` is null when no event is. */
@@ -139,49 +171,39 @@ export interface TotalChange {
   latest: Latest | null;
 }
 
-const ADD_TOTALS = `
-  insert into usage_totals as t
-    (series_id, count, total, arrived, last_value, last_time, last_arrival, watermark, dirty_since)
-  select w.*, nextval('meter_event_batches') * 65536, clock_timestamp()
-  from unnest($1::bigint[], $2::bigint[], $3::numeric[], $4::bigint[], $5::numeric[], $6::timestamptz[],
-    $7::bigint[]) as w (series_id, count, total, arrived, last_value, last_time, last_arrival)
-  on conflict (series_id) do update set
-    count = t.count + excluded.count,
-    total = t.total + excluded.total,
-    arrived = t.arrived + excluded.arrived,
-    (last_value, last_time, last_arrival) = (
-      select case when later then excluded.last_value else t.last_value end,
-        case when later then excluded.last_time else t.last_time end,
-        case when later then excluded.last_arrival else t.last_arrival end
-      from (
-        select coalesce((excluded.last_time, excluded.last_arrival) > (t.last_time, t.last_arrival),
-          t.last_time is null) as later
-      ) as l
-    ),
-    -- Drawn here, under the row's lock, so that watermarks grow in the order of the commits.
-    watermark = nextval('meter_event_batches') * 65536,
-    dirty_since = coalesce(t.dirty_since, excluded.dirty_since)`;
-
 /**
  * Adds to the totals of series, marks them dirty, and takes their locks until the transaction ends: it must come
  * before anything is written to their rollups. Changes must be sorted by `compareSeriesIds`.
  */
 export async function addTotals(q: Queryable, changes: readonly TotalChange[]): Promise<void> {
-  await q.queryNamed('metering_totals', ADD_TOTALS, [
-    changes.map((change) => change.seriesId),
-    changes.map((change) => change.count.toString()),
-    changes.map((change) => toText(change.total)),
-    changes.map((change) => change.arrived.toString()),
-    ...latestColumns(changes.map((change) => change.latest)),
-  ]);
+  await q.queryNamed(
+    'metering_totals',
+    'select add_usage_totals(0, $1, $2, $3, $4, $5, $6, $7)',
+    totalColumns(changes),
+  );
 }
 
-function latestColumns(latests: readonly (Latest | null)[]): (string | null)[][] {
+export function totalColumns(changes: readonly TotalChange[]): string[] {
   return [
-    latests.map((latest) => (latest === null || latest.value === null ? null : toText(latest.value))),
-    latests.map((latest) => (latest === null ? null : iso(latest.timestamp))),
-    latests.map((latest) => latest?.arrival.toString() ?? null),
+    plainArray(changes, (change) => change.seriesId),
+    plainArray(changes, (change) => change.count),
+    plainArray(changes, (change) => toText(change.total)),
+    plainArray(changes, (change) => change.arrived),
+    ...latestColumns(changes, (change) => change.latest),
   ];
+}
+
+function latestColumns<Row>(rows: readonly Row[], latestOf: (row: Row) => Latest | null): string[] {
+  const text = (value: Decimal | null | undefined): string | null => (value == null ? null : toText(value));
+  return [
+    plainArray(rows, (row) => text(latestOf(row)?.value)),
+    plainArray(rows, (row) => isoOrNull(latestOf(row)?.timestamp)),
+    plainArray(rows, (row) => latestOf(row)?.arrival ?? null),
+  ];
+}
+
+function isoOrNull(instant: Instant | undefined): string | null {
+  return instant === undefined ? null : iso(instant);
 }
 
 /** Series ids are whole numbers in text. */

@@ -87,7 +87,7 @@ interface Span {
   end: Instant;
 }
 
-function spansOf({ start, end }: Period): Span[] {
+export function spansOf({ start, end }: Period): Span[] {
   const minutes = inner(start, end, MINUTE_MS);
   if (minutes === null) return nonEmpty([{ grain: 0, start, end }]);
   const seconds: Span[] = [

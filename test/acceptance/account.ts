@@ -1,5 +1,5 @@
 import Stripe from 'stripe';
-import { exactSum, type ExpectedLine, type Pricing } from './pricing.js';
+import type { ExpectedLine, Pricing } from './pricing.js';
 
 /** Things that every acceptance test does through the official SDK. Times are Unix seconds. */
 
@@ -65,7 +65,12 @@ function wholeNumber(text: string): number {
 }
 
 /** Moves a test clock and waits until everything due on the way is done. */
-export async function advance(stripe: Stripe, clockId: string, to: number, timeoutSeconds = 60): Promise<void> {
+export async function advance(
+  stripe: Stripe,
+  clockId: string,
+  to: number,
+  timeoutSeconds = 60,
+): Promise<void> {
   await stripe.testHelpers.testClocks.advance(clockId, { frozen_time: to });
   await untilReady(stripe, clockId, timeoutSeconds);
 }
@@ -77,7 +82,9 @@ export async function untilReady(stripe: Stripe, clockId: string, timeoutSeconds
     if (clock.status === 'ready') return;
     if (clock.status === 'internal_failure') throw new Error(`test clock ${clockId} has failed`);
     if (Date.now() > deadline) {
-      throw new Error(`test clock ${clockId} is still at ${isoOf(clock.frozen_time)} after ${timeoutSeconds} s`);
+      throw new Error(
+        `test clock ${clockId} is still at ${isoOf(clock.frozen_time)} after ${timeoutSeconds} s`,
+      );
     }
     await sleep(CLOCK_POLL_MS);
   }
@@ -110,11 +117,6 @@ export function shown(line: Stripe.InvoiceLineItem): ExpectedLine {
 /** The lines of one price, as compared. */
 export function linesFor(invoice: WholeInvoice, priceId: string): ExpectedLine[] {
   return invoice.allLines.filter((line) => line.pricing?.price_details?.price === priceId).map(shown);
-}
-
-/** The whole usage that lines of one price bill; packages count as packages. */
-export function quantityOf(lines: readonly ExpectedLine[]): string {
-  return exactSum(lines.map(({ quantity }) => quantity));
 }
 
 /** Runs `work` over all items, `lanes` at a time. The first failure ends it. */

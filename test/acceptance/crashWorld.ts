@@ -16,6 +16,9 @@ export const VICTIMS = ['engine', 'postgres', 'temporal'] as const;
 export type Victim = (typeof VICTIMS)[number];
 
 const RECOVERY_MS = 60_000;
+/** An engine gives up on a server that dies five times within a minute: it must not be ourselves who do that. */
+const DEATHS_WINDOW_MS = 60_000;
+const KILLS_IN_WINDOW_MAX = 3;
 /** The SDK waits 0.5 s, 1 s, 2 s, 4 s, then 5 s between tries: this is well over a minute. */
 const CLIENT_RETRIES = 20;
 
@@ -28,6 +31,7 @@ export class CrashWorld {
   #engine: EngineProcess;
   readonly #port: number;
   readonly #agent: Agent;
+  readonly #kills: { victim: Victim; at: number }[] = [];
   /** Every process there ever was, so that the end can look for survivors. */
   readonly #seen: ProcessIdentity[] = [];
 
@@ -55,15 +59,12 @@ export class CrashWorld {
     return this.#engine.ready.temporal;
   }
 
-  log(): string {
-    return this.#engine.stderr();
-  }
-
   /**
    * Ends one process without a word and sees to it that there is one again. An engine is started after a pause: what
    * was begun seconds before may still be in somebody's hands, what is older a starting engine takes up at once.
    */
   async kill(victim: Victim, { restartAfterMs = 0 } = {}): Promise<void> {
+    this.#kills.push({ victim, at: Date.now() });
     if (victim === 'engine') {
       this.#engine.signal('SIGKILL');
       await this.#engine.exited;
@@ -83,6 +84,13 @@ export class CrashWorld {
     this.#remember();
   }
 
+  /** Waits until the victim may be killed so many times more. */
+  async rest(victim: Victim, kills: number): Promise<void> {
+    const recent = () =>
+      this.#kills.filter((kill) => kill.victim === victim && Date.now() - kill.at < DEATHS_WINDOW_MS);
+    while (recent().length + kills > KILLS_IN_WINDOW_MAX) await sleep(500);
+  }
+
   /** Drains the engine and returns every process of it that is still there. */
   async stop(): Promise<ProcessIdentity[]> {
     this.#agent.destroy();
@@ -100,10 +108,13 @@ export class CrashWorld {
 
   async #untilReplaced(name: 'postgres' | 'temporal', before: ProcessIdentity): Promise<void> {
     const deadline = Date.now() + RECOVERY_MS;
-    while (this.#server(name).pid === before.pid || !(await this.#isReady())) {
-      if (Date.now() > deadline) throw new Error(`${name} did not come back:\n${this.log()}`);
+    const engine = identifyProcess(this.#engine.pid);
+    while (engine !== null && isSameProcessAlive(engine) && Date.now() < deadline) {
+      if (this.#server(name).pid !== before.pid && (await this.#isReady())) return;
       await sleep(100);
     }
+    const log = this.#engine.stderr().split('\n').slice(-40).join('\n');
+    throw new Error(`${name} did not come back, or took the engine with it:\n${log}`);
   }
 
   async #isReady(): Promise<boolean> {

@@ -5,7 +5,18 @@ import { stripeFor } from '../support/engine.js';
 import { startEngineProcess } from '../support/process.js';
 import type { EngineProcess } from '../support/process.js';
 import { endRecordedServers } from '../support/runDirectory.js';
-import { DAY, HOUR, MINUTE, advance, createPrice, inLanes, invoicesOf, linesFor, secondsOf, shown } from './account.js';
+import {
+  DAY,
+  HOUR,
+  MINUTE,
+  advance,
+  createPrice,
+  inLanes,
+  invoicesOf,
+  linesFor,
+  secondsOf,
+  shown,
+} from './account.js';
 import type { WholeInvoice } from './account.js';
 import { exactSum, expectedLines, totalOf } from './pricing.js';
 import type { Pricing } from './pricing.js';
@@ -73,9 +84,14 @@ function thousandEvents(): Event[] {
     value: `${(index * 37) % 500}.25`,
     timestamp: START + Math.floor((index * 3 * DAY) / 900),
   }));
-  const doubles = events.filter((_, index) => index % 9 === 4).map((event) => ({ ...event, value: '1000000' }));
+  const doubles = events
+    .filter((_, index) => index % 9 === 4)
+    .map((event) => ({ ...event, value: '1000000' }));
   // Each double travels right behind its original, so that both are on their way at once.
-  return events.flatMap((event) => [event, ...doubles.filter(({ identifier }) => identifier === event.identifier)]);
+  return events.flatMap((event) => [
+    event,
+    ...doubles.filter(({ identifier }) => identifier === event.identifier),
+  ]);
 }
 
 async function usage(): Promise<number | undefined> {

@@ -12,7 +12,15 @@ let stripe: Stripe;
 let before: Map<string, string>;
 
 /** What the refused requests refer to. */
-const made = { customer: '', clocked: '', product: '', licensed: '', metered: '', inactiveMeter: '', frozen: 0 };
+const made = {
+  customer: '',
+  clocked: '',
+  product: '',
+  licensed: '',
+  metered: '',
+  inactiveMeter: '',
+  frozen: 0,
+};
 
 beforeAll(async () => {
   engine = await startTestEngine();
@@ -75,7 +83,10 @@ interface Refused {
   status?: number;
 }
 
-async function expectRefused(call: () => Promise<unknown>, { param, code, status = 400 }: Refused): Promise<void> {
+async function expectRefused(
+  call: () => Promise<unknown>,
+  { param, code, status = 400 }: Refused,
+): Promise<void> {
   const error: unknown = await call().then(
     (answer) => new Error(`was accepted: ${JSON.stringify(answer)}`),
     (failure: unknown) => failure,
@@ -89,9 +100,7 @@ async function expectRefused(call: () => Promise<unknown>, { param, code, status
 }
 
 /** Parameters that the SDK's types rightly forbid. */
-function wrong<T>(params: object): T {
-  return params as T;
-}
+const wrong = (params: object) => params as never;
 
 function subscribe(items: object[], rest: object = {}): Promise<Stripe.Subscription> {
   return stripe.subscriptions.create(wrong({ customer: made.customer, items, ...rest }));
@@ -137,7 +146,8 @@ describe('requests are refused with the parameter named and nothing written', ()
     ],
     [
       'a missing parameter inside a hash',
-      () => stripe.billing.meters.create(wrong({ display_name: 'A', event_name: 'a', default_aggregation: {} })),
+      () =>
+        stripe.billing.meters.create(wrong({ display_name: 'A', event_name: 'a', default_aggregation: {} })),
       { param: 'default_aggregation', code: 'parameter_missing' },
     ],
     [
@@ -155,7 +165,10 @@ describe('requests are refused with the parameter named and nothing written', ()
     ],
     [
       'text where a hash belongs',
-      () => stripe.prices.create(wrong({ product: made.product, currency: 'usd', unit_amount: 1, recurring: 'month' })),
+      () =>
+        stripe.prices.create(
+          wrong({ product: made.product, currency: 'usd', unit_amount: 1, recurring: 'month' }),
+        ),
       { param: 'recurring' },
     ],
     [
@@ -170,7 +183,13 @@ describe('requests are refused with the parameter named and nothing written', ()
     ],
     [
       'a price with an amount and tiers',
-      () => createPrice({ unit_amount: 1, billing_scheme: 'tiered', tiers_mode: 'volume', tiers: [{ up_to: 'inf', unit_amount: 1 }] }),
+      () =>
+        createPrice({
+          unit_amount: 1,
+          billing_scheme: 'tiered',
+          tiers_mode: 'volume',
+          tiers: [{ up_to: 'inf', unit_amount: 1 }],
+        }),
       { param: 'unit_amount', code: 'parameters_exclusive' },
     ],
     [
@@ -205,7 +224,11 @@ describe('requests are refused with the parameter named and nothing written', ()
       () => createPrice({ unit_amount_decimal: '0.0000000000001' }),
       { param: 'unit_amount_decimal' },
     ],
-    ['a price of nothing', () => createPrice({ unit_amount_decimal: '' }), { param: 'unit_amount_decimal', code: 'parameter_invalid_empty' }],
+    [
+      'a price of nothing',
+      () => createPrice({ unit_amount_decimal: '' }),
+      { param: 'unit_amount_decimal', code: 'parameter_invalid_empty' },
+    ],
     [
       'a price on an inactive meter',
       () =>
@@ -256,15 +279,31 @@ describe('requests are refused with the parameter named and nothing written', ()
       () => send({ customer: made.clocked, timestamp: made.frozen + 6 * MINUTE }),
       { param: 'timestamp', code: 'timestamp_in_future' },
     ],
-    ['with the value 1e400', () => send({ value: '1e400' }), { param: 'payload[value]', code: 'meter_event_invalid_value' }],
-    ['with the value NaN', () => send({ value: 'NaN' }), { param: 'payload[value]', code: 'meter_event_invalid_value' }],
-    ['with no text as value', () => send({ value: '' }), { param: 'payload[value]', code: 'meter_event_invalid_value' }],
+    [
+      'with the value 1e400',
+      () => send({ value: '1e400' }),
+      { param: 'payload[value]', code: 'meter_event_invalid_value' },
+    ],
+    [
+      'with the value NaN',
+      () => send({ value: 'NaN' }),
+      { param: 'payload[value]', code: 'meter_event_invalid_value' },
+    ],
+    [
+      'with no text as value',
+      () => send({ value: '' }),
+      { param: 'payload[value]', code: 'meter_event_invalid_value' },
+    ],
     [
       'with sixteen significant digits',
       () => send({ value: '1234567890.123456' }),
       { param: 'payload[value]', code: 'meter_event_value_too_many_digits' },
     ],
-    ['without a name', () => send({ eventName: '' }), { param: 'event_name', code: 'parameter_invalid_empty' }],
+    [
+      'without a name',
+      () => send({ eventName: '' }),
+      { param: 'event_name', code: 'parameter_invalid_empty' },
+    ],
   ])('a meter event %s', async (_what, call, refusal) => {
     await expectRefused(call, refusal);
   });

@@ -7,7 +7,17 @@ import type { IncomingEvent } from '../../src/metering/event.js';
 import { startTestEngine, stripeFor } from '../support/engine.js';
 import type { TestEngine } from '../support/engine.js';
 import { sharedFile } from '../support/stripeSchemas.js';
-import { DAY, HOUR, advance, changeSettings, createPrice, inLanes, invoicesOf, linesFor, secondsOf } from './account.js';
+import {
+  DAY,
+  HOUR,
+  advance,
+  changeSettings,
+  createPrice,
+  inLanes,
+  invoicesOf,
+  linesFor,
+  secondsOf,
+} from './account.js';
 import { exactSum, expectedLines, totalOf } from './pricing.js';
 import type { Pricing } from './pricing.js';
 

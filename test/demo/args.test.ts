@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseDemoArgs } from '../../src/demo/args.js';
-import { UsageError } from '../../src/demo/usageError.js';
+import { UsageError } from '../../src/terminal/usageError.js';
 
 const parse = (...args: string[]) => parseDemoArgs(args, '/home/me');
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseDemoArgs } from '../../src/demo/args.js';
 import { createClient } from '../../src/demo/client.js';
 import { billFile } from '../../src/demo/eventsRun.js';
-import type { Screen } from '../../src/demo/progress.js';
+import type { Screen } from '../../src/terminal/screen.js';
 import { tellStory } from '../../src/demo/story.js';
 import { startTestEngine, type TestEngine } from '../support/engine.js';
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { mapRecord, parseMapping, parseTime } from '../../src/demo/eventsMapping.js';
+import { mapRecord, parseMapping } from '../../src/demo/eventsMapping.js';
 import { shiftInto } from '../../src/demo/eventsRun.js';
+import { parseTime } from '../../src/events-file/time.js';
 
 const record = (values: Record<string, string>) => ({ line: 9, values: new Map(Object.entries(values)) });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createScreen, progressBar } from '../../src/demo/progress.js';
+import { createScreen, progressBar } from '../../src/terminal/screen.js';
 import { renderTable } from '../../src/demo/table.js';
 
 describe('a table', () => {

@@ -116,6 +116,7 @@ function recordingCore(
     },
     ingest: {
       ingest: () => Promise.reject(new Error('no ingest in these tests')),
+      hasRoom: () => true,
       drain: () => Promise.resolve(),
     },
   };

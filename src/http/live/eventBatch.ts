@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { invalid } from '../../domain/errors.js';
-import type { Instant } from '../../domain/period.js';
 import { type RefusedEvent, refused } from '../../metering/event.js';
 import type { IncomingEvent } from '../../metering/ingest.js';
+import { readTime } from './time.js';
 
 /** One element of a batch: an event to be stored, or why it can't even be read. */
 export type BatchItem = IncomingEvent | RefusedEvent;
@@ -12,10 +12,10 @@ type Json = Readonly<Record<string, unknown>>;
 export const EVENTS_MAX = 10_000;
 /** Elements deeper than any event; a hostile body must not make the parser keep millions of levels. */
 const DEPTH_MAX = 32;
+/** What is this short can't be deep enough to matter; a line of NDJSON is. */
+const SHALLOW_LENGTH = 16_384;
 const IDENTIFIER_LENGTH_MAX = 100;
 const EVENT_KEYS: ReadonlySet<string> = new Set(['event_name', 'identifier', 'timestamp', 'payload']);
-const SECONDS_MAX = 253_402_300_799;
-const RFC3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 
 /**
  * The events of a body, in order: a JSON array, NDJSON, or CloudEvents. What is no JSON, too deep or too long is
@@ -83,7 +83,7 @@ function parse(text: string, what: string): unknown {
 
 /** Looks at brackets outside of strings, without parsing. */
 function isTooDeep(text: string): boolean {
-  if (text.length <= DEPTH_MAX) return false;
+  if (text.length <= SHALLOW_LENGTH) return false;
   let depth = 0;
   for (let index = 0; index < text.length; index += 1) {
     switch (text.charCodeAt(index)) {
@@ -116,7 +116,8 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-function readEvent(value: unknown): BatchItem {
+/** An event as it is written in JSON, or what is wrong with how it is written. */
+export function readEvent(value: unknown): BatchItem {
   if (!isObject(value)) return refused('parameter_invalid', 'An event must be a JSON object.');
   for (const key in value) {
     if (!EVENT_KEYS.has(key))
@@ -182,18 +183,6 @@ function readPayload(value: unknown): Record<string, string> | string {
     else if (item !== null) return `payload[${short(key)}]`;
   }
   return payload;
-}
-
-/** Unix seconds, or RFC 3339 to the millisecond; undefined for anything else. */
-export function readTime(value: unknown): Instant | undefined {
-  if (typeof value === 'string' && RFC3339.test(value)) {
-    const instant = Date.parse(value);
-    return Number.isNaN(instant) ? undefined : instant;
-  }
-  const seconds = typeof value === 'string' && /^\d{1,12}$/.test(value) ? Number(value) : value;
-  if (typeof seconds !== 'number' || !Number.isInteger(seconds) || seconds < 0 || seconds > SECONDS_MAX)
-    return undefined;
-  return seconds * 1000;
 }
 
 function isObject(value: unknown): value is Json {

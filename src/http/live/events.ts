@@ -1,4 +1,4 @@
-import type { EventOutcome, IncomingEvent } from '../../metering/ingest.js';
+import { type EventOutcome, type IncomingEvent, tooManyWaiting } from '../../metering/ingest.js';
 import type { RawContext, RawEndpoint } from '../raw.js';
 import { readText } from '../unpack.js';
 import { type BatchItem, readBatch } from './eventBatch.js';
@@ -21,6 +21,8 @@ export const eventBatchEndpoint: RawEndpoint = {
   path: '/live/v1/events',
   async handle(ctx) {
     const { accountId } = await ctx.authenticate();
+    // Asked before the body is read: turning away must cost less than accepting.
+    if (!ctx.core.ingest.hasRoom()) throw tooManyWaiting();
     const text = await readText(ctx.request, BODY_BYTES_MAX);
     const items = readBatch(text, ctx.request.headers['content-type']);
     const outcomes = await storeItems(ctx, accountId, items);

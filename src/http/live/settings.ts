@@ -24,9 +24,13 @@ const update = endpoint({
   }),
   async handle({ q, accountId }, params) {
     const change: Partial<AccountSettings> = {
-      ...(params.invoice_grace_seconds === undefined ? {} : { invoiceGraceSeconds: params.invoice_grace_seconds }),
+      ...(params.invoice_grace_seconds === undefined
+        ? {}
+        : { invoiceGraceSeconds: params.invoice_grace_seconds }),
       ...(params.late_usage === undefined ? {} : { lateUsage: params.late_usage }),
-      ...(params.unlimited_test_clocks === undefined ? {} : { unlimitedTestClocks: params.unlimited_test_clocks }),
+      ...(params.unlimited_test_clocks === undefined
+        ? {}
+        : { unlimitedTestClocks: params.unlimited_test_clocks }),
     };
     return settingsObject(await writeSettings(q, accountId, change));
   },

@@ -1,14 +1,34 @@
 import { createReadStream } from 'node:fs';
-import { UsageError } from './usageError.js';
+import { extname } from 'node:path';
+import { UsageError } from '../terminal/usageError.js';
 
 /** A row by column name, or what is wrong with it. `line` is the line that it begins on, from 1. */
 export type FileRecord =
   | { readonly line: number; readonly values: ReadonlyMap<string, string> }
   | { readonly line: number; readonly problem: string };
 
+/** A line of NDJSON, or what is wrong with it. */
+export type JsonRow =
+  | { readonly line: number; readonly object: Readonly<Record<string, unknown>> }
+  | { readonly line: number; readonly problem: string };
+
 export interface FileFormat {
   readonly kind: 'csv' | 'ndjson';
   readonly delimiter: string;
+}
+
+/**
+ * The format of a file by its name, or as named. Throws UsageError when the name is of no format or the delimiter is
+ * not one character (`\\t` is a tab).
+ */
+export function fileFormat(file: string, named: { format?: string; delimiter?: string }): FileFormat {
+  const delimiter = named.delimiter === '\\t' ? '\t' : (named.delimiter ?? ',');
+  if (delimiter.length !== 1 || /["\r\n]/.test(delimiter))
+    throw new UsageError('--delimiter: must be one character');
+  const guessed = ['.ndjson', '.jsonl', '.json'].includes(extname(file).toLowerCase()) ? 'ndjson' : 'csv';
+  const kind = named.format ?? guessed;
+  if (kind !== 'csv' && kind !== 'ndjson') throw new UsageError('--format: must be csv or ndjson');
+  return { kind, delimiter };
 }
 
 type Fields = { line: number; fields: string[] } | { line: number; problem: string };
@@ -25,9 +45,17 @@ export async function* readRecords(
   format: FileFormat,
   columns: readonly string[],
 ): AsyncGenerator<FileRecord> {
-  const text = withoutByteOrderMark(readText(file));
+  const text = readText(file);
   if (format.kind === 'csv') yield* csvRecords(text, format.delimiter, columns);
   else yield* jsonRecords(text, columns);
+}
+
+/**
+ * The text of a UTF-8 file in pieces, without its byte order mark. `onBytes` is told how much has been read so far.
+ * Throws UsageError when the file can't be read.
+ */
+export function readText(file: string, onBytes?: (read: number) => void): AsyncGenerator<string> {
+  return withoutByteOrderMark(readChunks(file, onBytes));
 }
 
 /** The rows of a CSV text (RFC 4180: quotes, doubled quotes, line breaks in quotes; LF or CRLF), its header read. */
@@ -57,13 +85,20 @@ export async function* jsonRecords(
   text: AsyncIterable<string>,
   columns: readonly string[],
 ): AsyncGenerator<FileRecord> {
-  for await (const { line, text: row } of lines(text)) {
-    if (row.trim() === '') continue;
-    yield jsonRecord(line, row, columns);
+  for await (const row of jsonObjects(text)) {
+    if ('problem' in row) yield row;
+    else yield { line: row.line, values: valuesAt(row.object, columns) };
   }
 }
 
-function jsonRecord(line: number, row: string, columns: readonly string[]): FileRecord {
+/** The objects themselves. Empty lines are passed over. */
+export async function* jsonObjects(text: AsyncIterable<string>): AsyncGenerator<JsonRow> {
+  for await (const { line, text: row } of lines(text)) {
+    if (row.trim() !== '') yield jsonRow(line, row);
+  }
+}
+
+function jsonRow(line: number, row: string): JsonRow {
   let parsed: unknown;
   try {
     parsed = JSON.parse(row);
@@ -72,12 +107,17 @@ function jsonRecord(line: number, row: string, columns: readonly string[]): File
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
     return { line, problem: 'not a JSON object' };
+  return { line, object: parsed as Readonly<Record<string, unknown>> };
+}
+
+/** The texts and numbers that an object has at these names or paths. */
+export function valuesAt(object: object, columns: readonly string[]): Map<string, string> {
   const values = new Map<string, string>();
   for (const column of columns) {
-    const found = atPath(parsed, column);
+    const found = atPath(object, column);
     if (typeof found === 'string' || typeof found === 'number') values.set(column, String(found));
   }
-  return { line, values };
+  return values;
 }
 
 function atPath(object: object, path: string): unknown {
@@ -208,10 +248,14 @@ async function* withoutByteOrderMark(text: AsyncIterable<string>): AsyncGenerato
   }
 }
 
-async function* readText(file: string): AsyncGenerator<string> {
+async function* readChunks(file: string, onBytes?: (read: number) => void): AsyncGenerator<string> {
+  const stream = createReadStream(file, { encoding: 'utf8' });
   try {
-    for await (const chunk of createReadStream(file, { encoding: 'utf8' })) yield chunk as string;
+    for await (const chunk of stream) {
+      onBytes?.(stream.bytesRead);
+      yield chunk as string;
+    }
   } catch (error) {
-    throw new UsageError(`--events: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`the file can't be read: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { csvRecords, type FileRecord, jsonRecords, readRecords } from '../../src/demo/eventsFile.js';
+import { csvRecords, type FileRecord, jsonRecords, readRecords } from '../../src/events-file/records.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'durabill-events-'));
 afterAll(() => rmSync(folder, { recursive: true }));

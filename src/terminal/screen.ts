@@ -1,4 +1,4 @@
-/** Where the demo writes: what is to stay goes to `print`, what is going on to `status`. */
+/** Where a command writes: what is to stay goes to `print`, what is going on to `status`. */
 export interface Screen {
   print(...lines: string[]): void;
   /** On a terminal one line that is written over; elsewhere a line of its own, at most one in five seconds. */
