@@ -78,8 +78,9 @@ function note(text: string): void {
   process.stderr.write(`  ${text}\n`);
 }
 
+/** A signal ends it in good order; more of them change nothing, since the engine's own stop is bounded. */
 function interruption(): Promise<'interrupted'> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve('interrupted'));
   });
 }

@@ -27,6 +27,8 @@ export async function openWorld(
   const { hostname, port } = new URL(engine.api);
   const config = { host: hostname, port, protocol: 'http' as const, telemetry: false };
   const database = new pg.Client({ connectionString: engine.databaseUrl });
+  // An interrupted run stops the server under it, which would otherwise end us before we have cleaned up.
+  database.on('error', (error) => note(`lost the database: ${error.message}`));
   await database.connect();
   await database.query('create database bench');
   const world: World = { options, engine, stripe: new Stripe(engine.apiKey, config), database, note };

@@ -15,6 +15,11 @@ export interface SubscriptionRef {
   subscriptionId: string;
 }
 
+export interface ContractRef {
+  accountId: string;
+  contractId: string;
+}
+
 export interface TestClockRef {
   accountId: string;
   testClockId: string;
@@ -39,6 +44,10 @@ export interface WorkflowGateway {
   wakeSubscription(ref: SubscriptionRef): Promise<void>;
   /** Carries out a change and returns when it is in the database. The same `changeId` twice is one change. */
   changeSubscription(ref: SubscriptionRef, change: SubscriptionChange, changeId: string): Promise<void>;
+  /** Makes sure that the contract's workflow runs. */
+  startContract(ref: ContractRef): Promise<void>;
+  /** Tells the contract's workflow that what it waits for has changed in the database. */
+  wakeContract(ref: ContractRef): Promise<void>;
   /** Starts moving a test clock to its target time, which is in the database already. Returns at once. */
   advanceTestClock(ref: TestClockRef): Promise<void>;
 }

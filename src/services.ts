@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { fireAlert } from './billing/alerts.js';
+import { startWatcher, type Watcher } from './billing/watcher.js';
 import type { Role } from './config.js';
 import type { Core } from './core.js';
 import { notFound } from './domain/errors.js';
@@ -79,15 +80,25 @@ export async function startServices(settings: ServiceSettings, context: ServiceC
       await fireAlert({ db, now }, alert);
     },
   });
-  const ingest = createIngest({ db, now, log: logger, onCommitted: () => notifier.wake() });
+  const ingest = createIngest({
+    db,
+    now,
+    log: logger,
+    onCommitted: () => {
+      notifier.wake();
+      watcher.wake();
+    },
+  });
   const core: Core = { db, log: logger, workflows: gateway, ingest, now };
+  const watcher = startWatcher(core);
+  await shutdown.add('watcher', () => watcher.stop());
   const errorReports = startMeterErrorReports(core);
   await shutdown.add('meter error reports', () => errorReports.stop());
   await shutdown.add('notifier', () => notifier.stop());
   await shutdown.add('ingest', () => ingest.drain());
 
   const worker = settings.role !== 'api';
-  if (worker) await runWorker(settings, context, { core, gateway, notifier });
+  if (worker) await runWorker(settings, context, { core, gateway, notifier, watcher });
   const http = await serve(settings, context, core, client);
   const apiUrl =
     http === null || settings.role === 'worker' ? null : `http://${urlHost(settings.host)}:${http.port}`;
@@ -97,7 +108,12 @@ export async function startServices(settings: ServiceSettings, context: ServiceC
 async function runWorker(
   settings: ServiceSettings,
   { logger, shutdown, onFatal }: ServiceContext,
-  { core, gateway, notifier }: { core: Core; gateway: TemporalGateway; notifier: Notifier },
+  {
+    core,
+    gateway,
+    notifier,
+    watcher,
+  }: { core: Core; gateway: TemporalGateway; notifier: Notifier; watcher: Watcher },
 ): Promise<void> {
   const connection = await connectWorker(settings.temporal);
   await shutdown.add('worker connection', () => connection.close());
@@ -109,7 +125,10 @@ async function runWorker(
     taskQueue: settings.taskQueue,
     dueSpreadSeconds: settings.dueSpreadSeconds,
     workflowBundlePath: settings.workflowBundlePath,
-    settleAlerts: (ref) => notifier.settle(ref.accountId, ref.testClockId),
+    settleAlerts: async ({ accountId, testClockId }) => {
+      await notifier.settle(accountId, testClockId);
+      await watcher.settle(accountId, testClockId);
+    },
   });
   await shutdown.add('worker', () => worker.stop());
   worker.finished.catch((error: unknown) => {

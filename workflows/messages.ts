@@ -104,3 +104,28 @@ export interface ReconcileReport {
   woken: string[];
   clocks: string[];
 }
+
+export const CONTRACT_WORKFLOW = 'contract';
+
+export interface ContractInput {
+  v: 1;
+  accountId: string;
+  contractId: string;
+  /** Handed from run to run; absent in the first. */
+  carried?: { clockNow: number | null };
+}
+
+/** The workflow's picture of its contract: when there is something to do next, and what to show. */
+export interface ContractPlan {
+  customerId: string;
+  nextDueAt: number | null;
+  nextStep: string;
+  /** The frozen time of the customer's test clock; null on wall time. */
+  clockNow: number | null;
+  spreadMs: number;
+}
+
+export interface ContractWorkflowState {
+  plan: ContractPlan | null;
+  now: number;
+}

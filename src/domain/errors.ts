@@ -16,6 +16,8 @@ export interface BillingErrorFields {
   param?: string;
   /** Whether the official clients should send the request again. */
   retry?: boolean;
+  /** Further properties of the error object in our own API. */
+  details?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -27,6 +29,7 @@ export class BillingError extends Error {
   readonly code: string | undefined;
   readonly param: string | undefined;
   readonly retry: boolean | undefined;
+  readonly details: Readonly<Record<string, string>> | undefined;
 
   constructor(kind: BillingErrorKind, message: string, fields: BillingErrorFields = {}) {
     super(message);
@@ -35,6 +38,7 @@ export class BillingError extends Error {
     this.code = fields.code;
     this.param = fields.param;
     this.retry = fields.retry;
+    this.details = fields.details;
   }
 }
 

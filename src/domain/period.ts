@@ -140,6 +140,16 @@ export function anchorFromConfig(start: Instant, interval: BillingInterval, conf
   return best;
 }
 
+/** The instant of an exact number of epoch milliseconds. Throws RangeError beyond ±271,821 years. */
+export function instantFrom(epochMilliseconds: bigint): Instant {
+  return checkInstant(Number(epochMilliseconds));
+}
+
+/** Midnight UTC on the first day of the month that contains the instant. */
+export function startOfMonth(instant: Instant): Instant {
+  return utc(checkInstant(instant)).with({ day: 1 }).startOfDay().epochMilliseconds;
+}
+
 /**
  * Negative, zero or positive as a is shorter than, as long as or longer than b on the calendar's average
  * (400 years = 4,800 months = 146,097 days), so that 12 months equal a year and a month is longer than 4

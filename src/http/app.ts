@@ -10,6 +10,8 @@ import type { Endpoint } from './endpoint.js';
 import { Expander } from './expand.js';
 import type { Expansion } from './expand.js';
 import { type RawEndpoint, rawRouter } from './raw.js';
+import type { MetronomeEndpoint } from './metronome/endpoint.js';
+import { mountMetronome } from './metronome/mount.js';
 import { openExchange, send, sendFailure, serve } from './serve.js';
 import type { ServeDeps } from './serve.js';
 
@@ -32,6 +34,8 @@ export interface Routes {
   expansions: readonly Expansion[];
   /** What is answered before Express sees it, see raw.ts. */
   raw?: readonly RawEndpoint[];
+  /** Served below `/metronome`, in its own dialect. */
+  metronome?: readonly MetronomeEndpoint[];
 }
 
 /**
@@ -51,6 +55,7 @@ export function createApp(deps: HttpDeps, routes: Routes): RequestListener {
     inFlight: new Set(),
   };
   for (const endpoint of routes.endpoints) mount(app, serveDeps, endpoint);
+  mountMetronome(app, serveDeps, routes.metronome ?? []);
   app.use((request: Request, response: Response) => {
     sendFailure(deps.core, openExchange(request, response), unrecognized(request), 'unrecognized');
   });

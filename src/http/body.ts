@@ -13,14 +13,27 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 export async function readBody(request: IncomingMessage, bytesMax = BODY_BYTES_MAX): Promise<Buffer> {
   const announced = request.headers['content-length'];
   if (announced !== undefined && BigInt(announced) > BigInt(bytesMax)) throw tooLarge(bytesMax);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > bytesMax) throw tooLarge(bytesMax);
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size);
+  return collect(request, bytesMax);
+}
+
+/** With listeners: an async iterator costs as much as the rest of a small request. */
+function collect(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > bytesMax) reject(tooLarge(bytesMax));
+      else chunks.push(chunk);
+    });
+    request.on('end', () => {
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size));
+    });
+    request.on('error', reject);
+    request.on('aborted', () => {
+      reject(invalid('Invalid request: the body ended early.'));
+    });
+  });
 }
 
 /** The parameters in a body: form (Stripe's own), or JSON, which is tolerated. */

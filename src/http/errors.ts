@@ -52,6 +52,7 @@ export function errorAnswer(error: BillingError, sentParams: ReadonlySet<string>
         message: error.message,
         ...(error.param === undefined ? {} : { param: error.param }),
         type: reused ? 'idempotency_error' : (TYPE_BY_CODE[code ?? ''] ?? category.type),
+        ...error.details,
       },
     },
     retry: error.retry ?? null,

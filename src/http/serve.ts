@@ -87,9 +87,12 @@ export function sendFailure(core: Core, exchange: Exchange, error: unknown, wher
 
 /** Sends a JSON text. */
 export function send(response: ServerResponse, status: number, body: string): void {
-  const bytes = Buffer.from(body, 'utf8');
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': bytes.length });
-  response.end(bytes);
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body, 'utf8'),
+  });
+  // As text: head and body then leave in one write.
+  response.end(body, 'utf8');
 }
 
 async function answerRequest(
@@ -167,7 +170,8 @@ function versionOf(request: IncomingMessage): string {
   return typeof version === 'string' && /^[\w.;=-]{1,64}$/.test(version) ? version : API_VERSION;
 }
 
-function contextOf(
+/** What a handler is told; `state` is where it marks its answer as replayed. */
+export function contextOf(
   core: Core,
   principal: Principal,
   requestId: string,

@@ -2,7 +2,8 @@ import { negate, parseDecimal, ZERO } from '../domain/decimal.js';
 import { invalid } from '../domain/errors.js';
 import type { Instant } from '../domain/period.js';
 import { type Transaction, timestamp } from '../storage/db.js';
-import { findIdentifiers, holdGenerations, type IdentifierRow } from './identifiers.js';
+import { findIdentifiers, type IdentifierRow } from './identifiers.js';
+import { takeBackFromMetrics } from './metrics/takeBack.js';
 import { addTotals, type Counted, floorTo, HOUR_MS, iso, MINUTE_MS } from './rollup.js';
 import { readHours } from './rollupRows.js';
 import { correctTotals } from './totals.js';
@@ -47,6 +48,7 @@ export async function cancelEvent(
   }
   if (event.eventTimeWindow === null) await takeBack(tx, place, event);
   else await takeBackWindowed(tx, place, event.eventTimeWindow);
+  await takeBackFromMetrics(tx, cancellation.accountId, place);
   return { livemode: event.livemode };
 }
 
@@ -58,8 +60,7 @@ function unknownEvent(identifier: string): Error {
 }
 
 async function findPlace(tx: Transaction, cancellation: Cancellation): Promise<IdentifierRow | null> {
-  const { generations } = await holdGenerations(tx);
-  const rows = await findIdentifiers(tx, generations, [cancellation]);
+  const rows = await findIdentifiers(tx, [cancellation]);
   return rows[0] ?? null;
 }
 

@@ -92,7 +92,10 @@ function usageColumns(events: readonly ResolvedEvent[]): unknown[] {
     usage.arrived += 1;
     usage.hasAlerts ||= series.meter.hasAlerts && series.meter.eventTimeWindow === null;
     const value = event.valueText === null ? null : event.value;
-    if (series.meter.eventTimeWindow === null) usage.add(event.timestamp, event.place, value);
+    // The series of events as Metronome's dialect sent them has no meter, and so no usage of its own.
+    if (series.meter.eventTimeWindow === null && series.meter.id !== '') {
+      usage.add(event.timestamp, event.place, value);
+    }
     if (part !== null) usageOf(parts, part.seriesId).add(event.timestamp, event.place, value);
   }
   const changes: TotalChange[] = [];

@@ -11,6 +11,15 @@ export interface IncomingEvent {
   /** Epoch ms; null: the customer's now. */
   timestamp: Instant | null;
   payload: Readonly<Record<string, string>>;
+  /** Of an event of Metronome's dialect: who it is for, and what it carries in place of `payload`. */
+  sent?: {
+    customerKey: string;
+    properties: Readonly<Record<string, unknown>>;
+    /** The request; its events are stored together or not at all. */
+    call: symbol;
+    /** The event's place in it. */
+    index: number;
+  };
 }
 
 /** A meter event that is in the database. */

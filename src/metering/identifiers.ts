@@ -22,29 +22,38 @@ export interface IdentifierRow {
   requestHash: bigint | null;
 }
 
-/** The generations that exist, newest first. The first is written, all are looked up. */
-export type Generations = readonly number[];
-
 /**
  * Holds the list of generations still until the transaction ends, and draws the batch's number. Without the lock two
  * writers on either side of a rotation could both take the same identifier, each in its own generation.
  */
-export async function holdGenerations(
-  tx: Transaction,
-): Promise<{ generations: Generations; batch: bigint; writtenSince: Instant }> {
+export async function holdGenerations(tx: Transaction): Promise<{ newest: number; batch: bigint }> {
   await tx.queryNamed('metering_hold', `select pg_advisory_xact_lock_shared(${GENERATIONS_LOCK_KEY})`, []);
   // A statement of its own: it must see what was committed while the lock was waited for.
-  const rows = await tx.queryNamed<{ generations: number[]; openedAt: Instant; batch: bigint }>(
+  const rows = await tx.queryNamed<{ newest: number | null; batch: bigint }>(
     'metering_generations',
-    `select array_agg(generation order by generation desc) as generations, max(opened_at) as "openedAt",
-       nextval('meter_event_batches') as batch
-     from identifier_generations`,
+    `select max(generation) as newest, nextval('meter_event_batches') as batch from identifier_generations`,
     [],
   );
-  const [row] = rows;
-  if (row === undefined) throw new Error('there is no generation of identifiers');
-  return { generations: row.generations, batch: row.batch, writtenSince: row.openedAt };
+  const { newest = null, batch = 0n } = rows[0] ?? {};
+  if (newest === null) throw new Error('there is no generation of identifiers');
+  return { newest, batch };
 }
+
+const TAKE_FREE = `
+  with taken as (
+    insert into meter_event_identifiers
+      (generation, account_id, identifier, series_id, event_ms, arrival, key_hash, request_hash)
+    select $1, ($2::text[])[w.account], w.identifier, w.series_id, w.event_ms, w.arrival, w.key_hash, w.request_hash
+    from unnest($3::integer[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
+      as w (account, identifier, series_id, event_ms, arrival, key_hash, request_hash)
+    where not exists (
+      select from meter_event_identifiers o
+      where o.generation < $1 and o.account_id = ($2::text[])[w.account] and o.identifier = w.identifier
+    )
+    on conflict (generation, account_id, identifier) do nothing
+    returning 1
+  )
+  select count(*)::integer as count from taken`;
 
 /**
  * Takes the identifiers that are free, and returns how many were. The rows must be sorted by account and identifier
@@ -52,44 +61,14 @@ export async function holdGenerations(
  */
 export async function takeFreeIdentifiers(
   tx: Transaction,
-  generations: Generations,
+  newest: number,
   rows: readonly IdentifierRow[],
 ): Promise<number> {
-  const [newest, ...older] = generations;
-  const conditions = older.map((generation) => `not exists (${existsIn(generation)})`);
-  const inserted = await tx.queryNamed<{ count: number }>(
-    `metering_take_free_${rangeOf(generations)}`,
-    `with taken as (
-       ${insertInto(newest)} ${FROM_ROWS} ${['where true', ...conditions].join(' and ')}
-       on conflict (account_id, identifier) do nothing
-       returning 1
-     )
-     select count(*)::integer as count from taken`,
-    rowParameters(rows),
-  );
+  const inserted = await tx.queryNamed<{ count: number }>('metering_take_free', TAKE_FREE, [
+    newest,
+    ...rowParameters(rows),
+  ]);
   return inserted[0]?.count ?? 0;
-}
-
-function insertInto(generation: number | undefined): string {
-  return `insert into meter_event_identifiers_${generation}
-    (account_id, identifier, series_id, event_ms, arrival, key_hash, request_hash)`;
-}
-
-const FROM_ROWS = `
-  select ($1::text[])[w.account], w.identifier, w.series_id, w.event_ms, w.arrival, w.key_hash, w.request_hash
-  from unnest($2::smallint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-    as w (account, identifier, series_id, event_ms, arrival, key_hash, request_hash)`;
-
-/** Names a statement: the oldest are dropped first, so newest and oldest say which there are. */
-function rangeOf(generations: Generations): string {
-  return `${generations[0]}_${generations.at(-1)}`;
-}
-
-function existsIn(generation: number): string {
-  return (
-    `select from meter_event_identifiers_${generation} o ` +
-    'where o.account_id = ($1::text[])[w.account] and o.identifier = w.identifier'
-  );
 }
 
 function rowParameters(rows: readonly IdentifierRow[]): unknown[] {
@@ -110,36 +89,19 @@ function rowParameters(rows: readonly IdentifierRow[]): unknown[] {
 /** Who has these identifiers, in any generation. */
 export async function findIdentifiers(
   q: Queryable,
-  generations: Generations,
   wanted: readonly { accountId: string; identifier: string }[],
 ): Promise<IdentifierRow[]> {
-  const selects = generations.map(
-    (generation) =>
-      `select i.account_id as "accountId", i.identifier, i.series_id::text as "seriesId",
-         i.event_ms as "eventMs", i.arrival, i.key_hash as "keyHash", i.request_hash as "requestHash"
-       from unnest($1::text[], $2::text[]) as w (account_id, identifier)
-       join meter_event_identifiers_${generation} i
-         on i.account_id = w.account_id and i.identifier = w.identifier`,
-  );
   const found = await q.queryNamed<Omit<IdentifierRow, 'timestamp'> & { eventMs: bigint }>(
-    `metering_find_${rangeOf(generations)}`,
-    selects.join(' union all '),
+    'metering_find_identifiers',
+    `select i.account_id as "accountId", i.identifier, i.series_id::text as "seriesId", i.event_ms as "eventMs",
+       i.arrival, i.key_hash as "keyHash", i.request_hash as "requestHash"
+     from unnest($1::text[], $2::text[]) as w (account_id, identifier)
+     join identifier_generations g on true
+     join meter_event_identifiers i
+       on i.generation = g.generation and i.account_id = w.account_id and i.identifier = w.identifier`,
     [textArray(wanted, (one) => one.accountId), textArray(wanted, (one) => one.identifier)],
   );
   return found.map(({ eventMs, ...row }) => ({ ...row, timestamp: Number(eventMs) }));
-}
-
-/** One identifier of an account, wherever it is; null when it was never used or is forgotten. */
-export function findIdentifier(
-  db: Database,
-  accountId: string,
-  identifier: string,
-): Promise<IdentifierRow | null> {
-  return db.transaction(async (tx) => {
-    const { generations } = await holdGenerations(tx);
-    const rows = await findIdentifiers(tx, generations, [{ accountId, identifier }]);
-    return rows[0] ?? null;
-  });
 }
 
 export interface Rotation {
@@ -170,7 +132,7 @@ export function rotateIdentifiers(db: Database, now: Instant): Promise<Rotation>
     if (newest.openedAt > now - IDENTIFIER_RETENTION_MS) return { opened: null, dropped };
     const opened = newest.generation + 1;
     await tx.query(
-      `create table meter_event_identifiers_${opened} (like meter_event_identifiers including all)`,
+      `create table meter_event_identifiers_${opened} partition of meter_event_identifiers for values in (${opened})`,
     );
     await tx.query('update identifier_generations set closed_at = $2 where generation = $1', [
       newest.generation,

@@ -1,15 +1,16 @@
 import type { Log } from '../core.js';
 import { BillingError } from '../domain/errors.js';
 import type { Instant } from '../domain/period.js';
-import { type Database, sqlState } from '../storage/db.js';
+import { type Database, sqlState, type Transaction } from '../storage/db.js';
 import type { EventOutcome, IncomingEvent, RefusedEvent } from './event.js';
 import { IDENTIFIER_RETENTION_MS, rotateIdentifiers } from './identifiers.js';
 import { KnownMeters } from './lookUp.js';
 import { createPartitions, type Partitions } from './partitions.js';
 import { type PreparedEvent, prepareEvent } from './prepare.js';
-import { type ResolvedEvent, resolveEvents } from './resolve.js';
+import { resolveAllEvents } from './metrics/resolveSent.js';
+import type { ResolvedEvent } from './resolve.js';
 import { BATCH_EVENTS_MAX as WRITE_EVENTS_MAX } from './stored.js';
-import { writeEvents } from './write.js';
+import { writeEvents, writeEventsInto } from './write.js';
 
 export type { EventOutcome, IncomingEvent, StoredMeterEvent } from './event.js';
 
@@ -21,10 +22,22 @@ export interface Ingest {
    * made again.
    */
   ingest(accountId: string, events: readonly IncomingEvent[]): Promise<EventOutcome[]>;
+  /**
+   * Checks a few events and makes everything ready for them, outside of any transaction; `write` stores them in the
+   * caller's. For events that belong to something else that happens with them.
+   */
+  ready(accountId: string, events: readonly IncomingEvent[]): Promise<ReadyEvents>;
   /** False while too much is waiting: the next call would be turned away. */
   hasRoom(): boolean;
   /** Resolves when everything accepted so far has been answered. */
   drain(): Promise<void>;
+}
+
+export interface ReadyEvents {
+  /** Those that cannot be stored, by their place. */
+  refused: ReadonlyMap<number, RefusedEvent>;
+  /** Stores all others and answers for them, in order. */
+  write(tx: Transaction): Promise<EventOutcome[]>;
 }
 
 export interface IngestDeps {
@@ -67,6 +80,7 @@ class GroupCommit implements Ingest {
   readonly #deps: IngestDeps;
   readonly #partitions: Partitions;
   readonly #knownMeters = new KnownMeters();
+  readonly #watchedAccounts = new Set<string>();
   readonly #queue: Job[] = [];
   readonly #idle: (() => void)[] = [];
   #queuedEvents = 0;
@@ -98,6 +112,32 @@ class GroupCommit implements Ingest {
       if (job.prepared.length === 0) resolve(job.outcomes);
       else this.#enqueue(job);
     });
+  }
+
+  async ready(accountId: string, events: readonly IncomingEvent[]): Promise<ReadyEvents> {
+    const { db, now, onCommitted } = this.#deps;
+    const refused = new Map<number, RefusedEvent>();
+    const prepared: PreparedEvent[] = [];
+    const places: number[] = [];
+    events.forEach((event, index) => {
+      const one = prepareEvent(accountId, event);
+      if ('status' in one) refused.set(index, one);
+      else places[prepared.push(one) - 1] = index;
+    });
+    const answers = await resolveAllEvents(db, prepared, now(), this.#knownMeters);
+    const resolved: ResolvedEvent[] = [];
+    answers.forEach((answer, index) => {
+      if (isRefused(answer)) refused.set(places[index] as number, answer);
+      else resolved.push(answer);
+    });
+    await this.#partitions.ensure(resolved.map((event) => event.timestamp));
+    return {
+      refused,
+      write(tx) {
+        tx.afterCommit(() => onCommitted?.());
+        return writeEventsInto(tx, resolved);
+      },
+    };
   }
 
   hasRoom(): boolean {
@@ -161,7 +201,7 @@ class GroupCommit implements Ingest {
   async #write(events: readonly PreparedEvent[]): Promise<EventOutcome[]> {
     const { db } = this.#deps;
     await this.#rotateWhenDue();
-    const answers = await resolveEvents(db, events, this.#deps.now(), this.#knownMeters);
+    const answers = await resolveAllEvents(db, events, this.#deps.now(), this.#knownMeters);
     const resolved = answers.filter((answer): answer is ResolvedEvent => !isRefused(answer));
     if (resolved.length === 0) return answers as RefusedEvent[];
     const written = await this.#writeWithPartitions(resolved);
@@ -187,7 +227,12 @@ class GroupCommit implements Ingest {
   }
 
   async #writeEvents(events: readonly ResolvedEvent[]): Promise<EventOutcome[]> {
-    const { outcomes, used } = await writeEvents(this.#deps.db, events, this.#carefulBatches > 0);
+    const { outcomes, used } = await writeEvents(
+      this.#deps.db,
+      events,
+      this.#carefulBatches > 0,
+      this.#watchedAccounts,
+    );
     this.#carefulBatches = used ? CAREFUL_BATCHES : Math.max(0, this.#carefulBatches - 1);
     return outcomes;
   }
@@ -200,7 +245,8 @@ class GroupCommit implements Ingest {
       await this.#writeJobs(jobs.slice(middle));
       return;
     }
-    this.#deps.log.error({ err: error, events: jobs.length }, 'meter events could not be stored');
+    if (!(error instanceof BillingError))
+      this.#deps.log.error({ err: error, events: jobs.length }, 'meter events could not be stored');
     const failure = isDataError(error) ? error : unavailable();
     for (const job of jobs) job.reject(failure);
   }
@@ -228,9 +274,9 @@ function isRefused(answer: ResolvedEvent | RefusedEvent): answer is RefusedEvent
   return 'status' in answer;
 }
 
-/** Classes 22 and 23: the data is at fault, not the server or the connection. */
+/** A refusal, or classes 22 and 23: the data is at fault, not the server or the connection. */
 function isDataError(error: unknown): boolean {
-  return /^2[23]/.test(sqlState(error) ?? '');
+  return error instanceof BillingError || /^2[23]/.test(sqlState(error) ?? '');
 }
 
 function unavailable(): BillingError {

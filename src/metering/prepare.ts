@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import type { IncomingEvent, RefusedEvent } from './event.js';
 import { refused } from './event.js';
+import { prepareSentEvent } from './metrics/sent.js';
 
 /** An event that is well formed, with everything that needs no look-up. */
 export interface PreparedEvent {
@@ -26,6 +27,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
  * would fail the batch that it shares with others.
  */
 export function prepareEvent(accountId: string, event: IncomingEvent): PreparedEvent | RefusedEvent {
+  if (event.sent !== undefined) return prepareSentEvent(accountId, event, event.sent);
   const problem = shapeProblem(event);
   if (problem !== null) return problem;
   const key = event.idempotencyKey;

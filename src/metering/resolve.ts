@@ -31,6 +31,8 @@ export interface ResolvedEvent {
   /** On a meter with dimensions, its values, and the part of the series that has them. */
   dimensions: Readonly<Record<string, string>> | null;
   part: Part | null;
+  /** Where an event of Metronome's dialect counts besides its own series. */
+  onMeter?: Pick<ResolvedEvent, 'series' | 'valueText' | 'value'>;
 }
 
 const PAST_MAX_MS = 35 * 24 * 3600 * 1000;

@@ -6,8 +6,8 @@ import { instantArray, plainArray } from './arrays.js';
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
 
-/** Minutes of a rollup row. */
-export type Grain = 1 | 60;
+/** Minutes of a rollup row; 30_000 is a UTC month. */
+export type Grain = 1 | 60 | 1440 | 30_000;
 
 /** The latest value of some events, by (event time, arrival). */
 export interface Latest {

@@ -1,6 +1,6 @@
 import type { Instant } from '../domain/period.js';
-import { type Database, timestamp } from '../storage/db.js';
-import { findIdentifier } from './identifiers.js';
+import { type Queryable, timestamp } from '../storage/db.js';
+import { findIdentifiers } from './identifiers.js';
 
 /** A stored event as it is found again. */
 export interface FoundEvent {
@@ -68,17 +68,17 @@ const SEARCH = `
 
 /** Stored events, newest first by (event time, arrival), after the cursor. Cancelled ones are among them. */
 export async function searchEvents(
-  db: Database,
+  q: Queryable,
   accountId: string,
   filter: EventFilter,
   after: EventCursor | null,
   limit: number,
 ): Promise<FoundEvent[]> {
   if (filter.identifier !== undefined)
-    return searchByIdentifier(db, accountId, filter, filter.identifier, after);
+    return searchByIdentifier(q, accountId, filter, filter.identifier, after);
   // The cursor bounds the time too: that is what spares months of partitions.
   const end = Math.min(filter.before ?? FAR_FUTURE, after === null ? FAR_FUTURE : after.timestamp + 1);
-  return db.query<FoundEvent>(SEARCH, [
+  return q.query<FoundEvent>(SEARCH, [
     accountId,
     filter.customerId ?? null,
     filter.eventName ?? null,
@@ -92,17 +92,17 @@ export async function searchEvents(
 
 /** At most one event has an identifier; it is found as long as identifiers are remembered. */
 async function searchByIdentifier(
-  db: Database,
+  q: Queryable,
   accountId: string,
   filter: EventFilter,
   identifier: string,
   after: EventCursor | null,
 ): Promise<FoundEvent[]> {
-  const place = await findIdentifier(db, accountId, identifier);
-  if (place === null) return [];
+  const [place] = await findIdentifiers(q, [{ accountId, identifier }]);
+  if (place === undefined) return [];
   const span = { from: place.timestamp, before: place.timestamp + 1 };
   const [found] = await searchEvents(
-    db,
+    q,
     accountId,
     { ...filter, identifier: undefined, ...span },
     { timestamp: place.timestamp, arrival: place.arrival + 1n },

@@ -1,15 +1,12 @@
+import { requestChecksOfUsage } from '../storage/customerChecks.js';
 import type { Database, Transaction } from '../storage/db.js';
 import { EventColumns } from './columns.js';
 import { markUrgent } from './dueAlerts.js';
 import { type EventOutcome, refused, type StoredMeterEvent } from './event.js';
 import { findEvents } from './events.js';
-import {
-  findIdentifiers,
-  type Generations,
-  holdGenerations,
-  type IdentifierRow,
-  takeFreeIdentifiers,
-} from './identifiers.js';
+import { findIdentifiers, holdGenerations, type IdentifierRow, takeFreeIdentifiers } from './identifiers.js';
+import { countOnMetrics } from './metrics/count.js';
+import { meteredEvent, withMeterCopy } from './metrics/sent.js';
 import type { PreparedEvent } from './prepare.js';
 import type { ResolvedEvent } from './resolve.js';
 import { BATCH_EVENTS_MAX, Stored, type Written } from './stored.js';
@@ -20,17 +17,17 @@ import { WindowedEvents, windowAt } from './windows.js';
  * exchanges. `sorted` are the same events in the order of the identifiers' key.
  */
 export function siftEvents(
-  db: Database,
+  db: Pick<Database, 'transaction'>,
   events: readonly ResolvedEvent[],
   sorted: readonly ResolvedEvent[],
 ): Promise<Written> {
   return db.transaction(async (tx) => {
-    const { generations, batch } = await holdGenerations(tx);
+    const { newest, batch } = await holdGenerations(tx);
     const base = batch * BigInt(BATCH_EVENTS_MAX);
     const firsts = firstOfEachIdentifier(sorted);
     const rows = [...firsts.values()].map((event) => identifierRow(event, base));
-    const used = (await takeFreeIdentifiers(tx, generations, rows)) < rows.length;
-    const holders = used ? await findHolders(tx, generations, rows) : new Map<string, IdentifierRow>();
+    const used = (await takeFreeIdentifiers(tx, newest, rows)) < rows.length;
+    const holders = used ? await findHolders(tx, rows) : new Map<string, IdentifierRow>();
     const batchOf: Batch = { base, firsts, holders };
     const stored = [...firsts.values()].filter((event) => earlierHolder(batchOf, event) === null);
     if (stored.length > 0) await store(tx, base, stored);
@@ -67,10 +64,9 @@ function identifierRow({ prepared, series, timestamp, place }: ResolvedEvent, ba
 
 async function findHolders(
   tx: Transaction,
-  generations: Generations,
   rows: readonly IdentifierRow[],
 ): Promise<Map<string, IdentifierRow>> {
-  const found = await findIdentifiers(tx, generations, rows);
+  const found = await findIdentifiers(tx, rows);
   return new Map(found.map((row) => [keyOf(row), row]));
 }
 
@@ -87,10 +83,11 @@ const ADD_EVENTS = `select add_meter_events($1, $2, $3, $4, $5, $6, $7, $8, $9, 
   $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`;
 
 async function store(tx: Transaction, base: bigint, stored: readonly ResolvedEvent[]): Promise<void> {
-  await tx.queryNamed('metering_add_events', ADD_EVENTS, new EventColumns(stored).ofTaken(base));
+  const rows = stored.flatMap(withMeterCopy);
+  await tx.queryNamed('metering_add_events', ADD_EVENTS, new EventColumns(rows).ofTaken(base));
   const windowed = new WindowedEvents();
   const alerted = new Set<string>();
-  for (const { series, timestamp, place, valueText, value } of stored) {
+  for (const { series, timestamp, place, valueText, value } of rows) {
     const { eventTimeWindow, hasAlerts } = series.meter;
     if (eventTimeWindow === null) continue;
     windowed.add(windowAt(series.seriesId, eventTimeWindow, timestamp), {
@@ -102,6 +99,14 @@ async function store(tx: Transaction, base: bigint, stored: readonly ResolvedEve
   }
   await windowed.write(tx);
   await markUrgent(tx, [...alerted]);
+  await countOnMetrics(
+    tx,
+    stored.map((event) => ({ event, arrival: base + BigInt(event.place) })),
+  );
+  await requestChecksOfUsage(
+    tx,
+    stored.map((event) => ({ accountId: event.prepared.accountId, key: meteredEvent(event).customerKey })),
+  );
 }
 
 async function answers(

@@ -1,5 +1,6 @@
-import { type Database, sqlState } from '../storage/db.js';
+import { type Database, sqlState, type Transaction } from '../storage/db.js';
 import { EventColumns } from './columns.js';
+import type { EventOutcome } from './event.js';
 import type { ResolvedEvent } from './resolve.js';
 import { siftEvents } from './sift.js';
 import { Stored, type Written } from './stored.js';
@@ -16,18 +17,38 @@ export async function writeEvents(
   db: Database,
   events: readonly ResolvedEvent[],
   expectUsed: boolean,
+  watchedAccounts: Set<string>,
 ): Promise<Written> {
-  for (let place = 0; place < events.length; place += 1) (events[place] as ResolvedEvent).place = place;
-  const sorted = [...events].sort(compareIdentifiers);
-  if (!expectUsed && isPlain(sorted)) {
+  const sorted = inOrder(events);
+  if (!expectUsed && isPlain(sorted, watchedAccounts)) {
     try {
       await storeNew(db, sorted);
       return { outcomes: events.map((event) => new Stored('stored', event)), used: false };
     } catch (error) {
-      if (!isWorthSifting(error)) throw error;
+      if (sqlState(error) === ACCOUNT_IS_WATCHED) noteAccounts(sorted, watchedAccounts);
+      else if (!isWorthSifting(error)) throw error;
     }
   }
   return siftEvents(db, events, sorted);
+}
+
+/** Stores events in the caller's transaction. A failed attempt would end it, so nothing is taken to be new. */
+export async function writeEventsInto(
+  tx: Transaction,
+  events: readonly ResolvedEvent[],
+): Promise<EventOutcome[]> {
+  const db = { transaction: <T>(work: (tx: Transaction) => Promise<T>) => work(tx) };
+  return (await siftEvents(db, events, inOrder(events))).outcomes;
+}
+
+/** Gives the events their places and sorts them as locks are taken. */
+function inOrder(events: readonly ResolvedEvent[]): ResolvedEvent[] {
+  for (let place = 0; place < events.length; place += 1) (events[place] as ResolvedEvent).place = place;
+  return [...events].sort(compareIdentifiers);
+}
+
+function noteAccounts(events: readonly ResolvedEvent[], accounts: Set<string>): void {
+  for (const { prepared } of events) accounts.add(prepared.accountId);
 }
 
 /** In the order of the identifiers' key; of the same one, the first to arrive first. */
@@ -38,19 +59,23 @@ function compareIdentifiers(a: ResolvedEvent, b: ResolvedEvent): number {
   return a.place - b.place;
 }
 
-/** No identifier twice, and no meter where an event may replace another: then all is known before it is sent. */
-function isPlain(sorted: readonly ResolvedEvent[]): boolean {
+/**
+ * No identifier twice, no meter where an event may replace another, and nothing else that counts or watches events (an
+ * account with metrics or contracts): then all is known before it is sent.
+ */
+function isPlain(sorted: readonly ResolvedEvent[], watchedAccounts: ReadonlySet<string>): boolean {
   let before: ResolvedEvent | undefined;
   for (const event of sorted) {
-    if (event.series.meter.eventTimeWindow !== null) return false;
+    if (event.series.meter.eventTimeWindow !== null || event.prepared.event.sent !== undefined) return false;
     const { accountId, identifier } = event.prepared;
+    if (watchedAccounts.has(accountId)) return false;
     if (before?.prepared.identifier === identifier && before.prepared.accountId === accountId) return false;
     before = event;
   }
   return true;
 }
 
-const STORE_NEW = `select store_new_meter_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+const STORE_NEW = `select hold_plain_accounts($1), store_new_meter_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
   $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`;
 
 /** One call, and one transaction of its own. */
@@ -58,6 +83,8 @@ async function storeNew(db: Database, sorted: readonly ResolvedEvent[]): Promise
   await db.queryNamed('metering_store_new', STORE_NEW, new EventColumns(sorted).ofNew());
 }
 
+/** Raised by hold_plain_accounts. */
+const ACCOUNT_IS_WATCHED = 'DB001';
 const UNIQUE_VIOLATION = '23505';
 const LOST_RACES: readonly (string | undefined)[] = ['40001', '40P01'];
 

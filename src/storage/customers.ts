@@ -46,7 +46,7 @@ export interface CustomerRecord {
   deletedAt: Instant | null;
 }
 
-const COLUMNS = `id, livemode, created_at as "createdAt", test_clock_id as "testClockId", name, email, currency,
+export const CUSTOMER_COLUMNS = `id, livemode, created_at as "createdAt", test_clock_id as "testClockId", name, email, currency,
   balance, invoice_prefix as "invoicePrefix", next_invoice_sequence as "nextInvoiceSequence", details, metadata,
   deleted_at as "deletedAt"`;
 
@@ -93,7 +93,7 @@ export async function findCustomer(
 ): Promise<CustomerRecord | null> {
   const suffix = lock === 'none' ? '' : ` for ${lock}`;
   const rows = await q.query<CustomerRecord>(
-    `select ${COLUMNS} from customers where account_id = $1 and id = $2${suffix}`,
+    `select ${CUSTOMER_COLUMNS} from customers where account_id = $1 and id = $2${suffix}`,
     [accountId, id],
   );
   return rows[0] ?? null;
@@ -105,10 +105,10 @@ export function findCustomers(
   accountId: string,
   ids: readonly string[],
 ): Promise<CustomerRecord[]> {
-  return q.query<CustomerRecord>(`select ${COLUMNS} from customers where account_id = $1 and id = any($2)`, [
-    accountId,
-    ids,
-  ]);
+  return q.query<CustomerRecord>(
+    `select ${CUSTOMER_COLUMNS} from customers where account_id = $1 and id = any($2)`,
+    [accountId, ids],
+  );
 }
 
 export interface CustomerFilter {
@@ -132,7 +132,7 @@ export function listCustomers(
   if (filter.testClockId === undefined) conditions.where('test_clock_id is null');
   else conditions.equal('test_clock_id', filter.testClockId);
   const end = pageSql(conditions, page, 'customers');
-  return q.query<CustomerRecord>(`select ${COLUMNS} from customers ${end}`, conditions.values);
+  return q.query<CustomerRecord>(`select ${CUSTOMER_COLUMNS} from customers ${end}`, conditions.values);
 }
 
 /** Where the customer stands in a list, whatever its state. */

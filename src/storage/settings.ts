@@ -6,6 +6,8 @@ export interface AccountSettings {
   lateUsage: 'bill' | 'drop';
   /** How long a cycle invoice stays a draft, in seconds. */
   invoiceGraceSeconds: number;
+  /** How long a contract's usage statement stays a draft after its end, in seconds. */
+  contractGraceSeconds: number;
   /** Lifts Stripe's limits on advances, customers and subscriptions of a test clock. */
   unlimitedTestClocks: boolean;
 }
@@ -13,6 +15,7 @@ export interface AccountSettings {
 export const DEFAULT_SETTINGS: AccountSettings = {
   lateUsage: 'bill',
   invoiceGraceSeconds: 3600,
+  contractGraceSeconds: 86_400,
   unlimitedTestClocks: false,
 };
 

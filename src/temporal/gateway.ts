@@ -3,14 +3,13 @@ import {
   isGrpcServiceError,
   ScheduleAlreadyRunning,
   ScheduleOverlapPolicy,
-  WorkflowNotFoundError,
 } from '@temporalio/client';
-import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import { billingErrorOf } from '../../activities/failures.js';
 import {
   CHANGE_UPDATE,
-  CLOCK_ADVANCED_UPDATE,
-  type ClockAdvancedResult,
+  type ChangeResult,
+  CONTRACT_WORKFLOW,
+  type ContractInput,
   METER_EVENTS_SIGNAL,
   type MeterEventsBatch,
   RECONCILE_WORKFLOW,
@@ -18,16 +17,22 @@ import {
   type SubscriptionInput,
   TEST_CLOCK_WORKFLOW,
   type TestClockInput,
-  WAKE_SIGNAL,
 } from '../../workflows/messages.js';
-import type { Log, SubscriptionRef, WorkflowGateway } from '../core.js';
+import type { ContractRef, Log, SubscriptionRef, WorkflowGateway } from '../core.js';
 import { BillingError } from '../domain/errors.js';
 import type { Instant } from '../domain/period.js';
+import { findContract, markContractStarted } from '../storage/contracts.js';
 import type { Database } from '../storage/db.js';
 import { markWorkflowStarted } from '../storage/schedule.js';
 import { findSubscription } from '../storage/subscriptions.js';
 import { findTestClock } from '../storage/testClocks.js';
-import { reconcileScheduleId, subscriptionWorkflowId, testClockWorkflowId } from './names.js';
+import { createEntityWorkflow, type EntityKind } from './entityWorkflow.js';
+import {
+  contractWorkflowId,
+  reconcileScheduleId,
+  subscriptionWorkflowId,
+  testClockWorkflowId,
+} from './names.js';
 
 export interface GatewayDeps {
   client: Client;
@@ -43,6 +48,8 @@ export interface TemporalGateway extends WorkflowGateway {
   signalMeterEvents(ref: SubscriptionRef, batch: MeterEventsBatch): Promise<boolean>;
   /** Tells a subscription where its test clock stands; returns when everything due there is done. */
   clockAdvanced(ref: SubscriptionRef, now: Instant): Promise<void>;
+  /** The same for a contract. */
+  contractClockAdvanced(ref: ContractRef, now: Instant): Promise<void>;
   /** Makes sure that `reconcile` runs every minute, and once now. */
   scheduleReconcile(): Promise<void>;
 }
@@ -50,52 +57,24 @@ export interface TemporalGateway extends WorkflowGateway {
 /** A person waits for the answer; a worker that is away must not hold the request for ever. */
 const CHANGE_DEADLINE_MS = 30_000;
 const RECONCILE_EVERY = '1 minute';
-const CUSTOMER_ID = defineSearchAttributeKey('CustomerId', 'KEYWORD');
 
 export function createGateway(deps: GatewayDeps): TemporalGateway {
   const { client, taskQueue } = deps;
-  const handle = (ref: SubscriptionRef) => client.workflow.getHandle(subscriptionWorkflowId(ref));
-
-  async function startSubscription(ref: SubscriptionRef): Promise<void> {
-    const subscription = await findSubscription(deps.db, ref.accountId, ref.subscriptionId);
-    if (subscription === null) return;
-    const input: SubscriptionInput = { v: 1, ...ref };
-    await client.workflow.start(SUBSCRIPTION_WORKFLOW, {
-      workflowId: subscriptionWorkflowId(ref),
-      taskQueue,
-      args: [input],
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      staticSummary: `Subscription ${ref.subscriptionId} of ${subscription.customerId}`,
-      typedSearchAttributes: new TypedSearchAttributes([
-        { key: CUSTOMER_ID, value: subscription.customerId },
-      ]),
-    });
-    await markWorkflowStarted(deps.db, ref, deps.now());
-  }
-
-  /** Sends a message to a subscription; one whose workflow is missing gets it started and the message once more. */
-  async function running<T>(ref: SubscriptionRef, send: () => Promise<T>): Promise<T> {
-    try {
-      return await send();
-    } catch (error) {
-      if (!(error instanceof WorkflowNotFoundError)) throw error;
-      await startSubscription(ref);
-      return send();
-    }
-  }
-
+  const subscriptions = createEntityWorkflow(subscriptionKind(deps));
+  const contracts = createEntityWorkflow(contractKind(deps));
   return {
-    startSubscription,
-
-    async wakeSubscription(ref) {
-      await ignoringNotFound(handle(ref).signal(WAKE_SIGNAL));
-    },
+    startSubscription: (ref) => subscriptions.start(ref),
+    wakeSubscription: (ref) => subscriptions.wake(ref),
+    clockAdvanced: (ref, now) => subscriptions.clockAdvanced(ref, now),
+    signalMeterEvents: (ref, batch) => subscriptions.signal(ref, METER_EVENTS_SIGNAL, batch),
+    startContract: (ref) => contracts.start(ref),
+    wakeContract: (ref) => contracts.wake(ref),
+    contractClockAdvanced: (ref, now) => contracts.clockAdvanced(ref, now),
 
     async changeSubscription(ref, change, changeId) {
-      const options = { args: [change] as [typeof change], updateId: changeId };
       try {
         await client.withDeadline(Date.now() + CHANGE_DEADLINE_MS, () =>
-          running(ref, () => handle(ref).executeUpdate(CHANGE_UPDATE, options)),
+          subscriptions.update<ChangeResult>(ref, CHANGE_UPDATE, change, changeId),
         );
       } catch (error) {
         throw changeFailure(error);
@@ -115,18 +94,43 @@ export function createGateway(deps: GatewayDeps): TemporalGateway {
       });
     },
 
-    async signalMeterEvents(ref, batch) {
-      return ignoringNotFound(handle(ref).signal(METER_EVENTS_SIGNAL, batch));
-    },
-
-    async clockAdvanced(ref, now) {
-      const options = { args: [{ now }] as [{ now: number }], updateId: `clock-${String(now)}` };
-      await running(ref, () =>
-        handle(ref).executeUpdate<ClockAdvancedResult, [{ now: number }]>(CLOCK_ADVANCED_UPDATE, options),
-      );
-    },
-
     scheduleReconcile: () => scheduleReconcile(client, taskQueue),
+  };
+}
+
+function subscriptionKind(deps: GatewayDeps): EntityKind<SubscriptionRef> {
+  const { client, taskQueue, db } = deps;
+  return {
+    client,
+    taskQueue,
+    workflowType: SUBSCRIPTION_WORKFLOW,
+    noun: 'Subscription',
+    workflowId: subscriptionWorkflowId,
+    async find(ref) {
+      const subscription = await findSubscription(db, ref.accountId, ref.subscriptionId);
+      if (subscription === null) return null;
+      const input: SubscriptionInput = { v: 1, ...ref };
+      return { input, customerId: subscription.customerId, name: subscription.id };
+    },
+    markStarted: (ref) => markWorkflowStarted(db, ref, deps.now()),
+  };
+}
+
+function contractKind(deps: GatewayDeps): EntityKind<ContractRef> {
+  const { client, taskQueue, db } = deps;
+  return {
+    client,
+    taskQueue,
+    workflowType: CONTRACT_WORKFLOW,
+    noun: 'Contract',
+    workflowId: contractWorkflowId,
+    async find(ref) {
+      const contract = await findContract(db, ref.accountId, ref.contractId);
+      if (contract === null) return null;
+      const input: ContractInput = { v: 1, ...ref };
+      return { input, customerId: contract.customerId, name: ref.contractId };
+    },
+    markStarted: (ref) => markContractStarted(db, ref, deps.now()),
   };
 }
 
@@ -143,16 +147,6 @@ async function scheduleReconcile(client: Client, taskQueue: string): Promise<voi
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     await client.schedule.getHandle(scheduleId).trigger();
-  }
-}
-
-async function ignoringNotFound(signal: Promise<void>): Promise<boolean> {
-  try {
-    await signal;
-    return true;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
-    throw error;
   }
 }
 

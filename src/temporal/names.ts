@@ -1,4 +1,4 @@
-import type { SubscriptionRef, TestClockRef } from '../core.js';
+import type { ContractRef, SubscriptionRef, TestClockRef } from '../core.js';
 
 /** The task queue of all workers of one installation; test engines use one of their own. */
 export const DEFAULT_TASK_QUEUE = 'durabill';
@@ -15,6 +15,11 @@ export const SEARCH_ATTRIBUTES = {
 /** The id of the one workflow that runs a subscription for all its life. */
 export function subscriptionWorkflowId(ref: SubscriptionRef): string {
   return `subscription/${ref.accountId}/${ref.subscriptionId}`;
+}
+
+/** The id of the one workflow that runs a contract for all its life. */
+export function contractWorkflowId(ref: ContractRef): string {
+  return `contract/${ref.accountId}/${ref.contractId}`;
 }
 
 /** The id of the workflow of one advance. The target is part of it, so that the next advance need not wait. */

@@ -6,10 +6,11 @@ import {
   Worker,
   type WorkflowBundleOption,
 } from '@temporalio/worker';
+import { createContractActivities } from '../../activities/contract.js';
 import { createReconcileActivities } from '../../activities/reconcile.js';
 import { createSubscriptionActivities } from '../../activities/subscription.js';
 import { createTestClockActivities } from '../../activities/testClock.js';
-import type { Core, SubscriptionRef, TestClockRef } from '../core.js';
+import type { Core, TestClockRef } from '../core.js';
 import type { TemporalGateway } from './gateway.js';
 
 export interface WorkerDeps {
@@ -47,10 +48,12 @@ export async function startWorker(deps: WorkerDeps): Promise<RunningWorker> {
     taskQueue: deps.taskQueue,
     workflowBundle: await workflowBundle(deps.workflowBundlePath),
     activities: {
-      ...createSubscriptionActivities(core, (ref) => spreadOf(ref, spreadMs)),
+      ...createSubscriptionActivities(core, (ref) => spreadOf(ref.subscriptionId, spreadMs)),
+      ...createContractActivities(core, (ref) => spreadOf(ref.contractId, spreadMs)),
       ...createTestClockActivities({
         core,
         clockAdvanced: (ref, now) => gateway.clockAdvanced(ref, now),
+        contractClockAdvanced: (ref, now) => gateway.contractClockAdvanced(ref, now),
         settleAlerts: (ref) => deps.settleAlerts(ref),
       }),
       ...createReconcileActivities({ core, spreadMs }),
@@ -78,11 +81,11 @@ async function workflowBundle(path: string | undefined): Promise<WorkflowBundleO
   return bundleWorkflowCode({ workflowsPath: existsSync(source) ? source : built });
 }
 
-/** The same shift for a subscription every time: a hash of its id over the window. */
-function spreadOf(ref: SubscriptionRef, windowMs: number): number {
+/** The same shift for a subscription or contract every time: a hash of its id over the window. */
+function spreadOf(id: string, windowMs: number): number {
   if (windowMs === 0) return 0;
   let hash = 2_166_136_261;
-  for (const character of ref.subscriptionId) {
+  for (const character of id) {
     hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 16_777_619);
   }
   return (hash >>> 0) % windowMs;

@@ -107,6 +107,8 @@ function recordingCore(
     now: options.now ?? Date.now,
     workflows: {
       startSubscription: () => Promise.resolve(),
+      startContract: () => Promise.resolve(),
+      wakeContract: () => Promise.resolve(),
       wakeSubscription: () => Promise.resolve(),
       async changeSubscription(ref, change, changeId) {
         changes.push({ ref, change, changeId });
@@ -116,6 +118,7 @@ function recordingCore(
     },
     ingest: {
       ingest: () => Promise.reject(new Error('no ingest in these tests')),
+      ready: () => Promise.reject(new Error('no ingest in these tests')),
       hasRoom: () => true,
       drain: () => Promise.resolve(),
     },

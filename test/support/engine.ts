@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import Metronome from '@metronome/sdk';
 import { ScheduleNotFoundError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import Stripe from 'stripe';
@@ -34,6 +35,8 @@ export interface TestEngineOptions {
 export interface TestEngine {
   /** The official SDK, pointed at this engine. */
   readonly stripe: Stripe;
+  /** The same account through the other official SDK. */
+  readonly metronome: Metronome;
   readonly baseUrl: string;
   readonly apiKey: string;
   readonly accountId: string;
@@ -91,6 +94,7 @@ export async function startTestEngine(options: TestEngineOptions = {}): Promise<
   const baseUrl = services.apiUrl ?? '';
   const engine: TestEngine = {
     stripe: stripeFor(baseUrl, apiKey, options.stripe),
+    metronome: metronomeFor(baseUrl, apiKey),
     baseUrl,
     apiKey,
     accountId,
@@ -136,6 +140,11 @@ export function stripeFor(baseUrl: string, apiKey: string, config: Stripe.Stripe
   if (baseUrl === '') return new Stripe(apiKey, config);
   const { hostname, port } = new URL(baseUrl);
   return new Stripe(apiKey, { host: hostname, port, protocol: 'http', telemetry: false, ...config });
+}
+
+/** Metronome's official SDK with a key, pointed at an address of ours. */
+export function metronomeFor(baseUrl: string, apiKey: string): Metronome {
+  return new Metronome({ bearerToken: apiKey, baseURL: `${baseUrl}/metronome`, webhookSecret: null });
 }
 
 /** The server is shared by the whole run: a schedule left behind would fire for ever. */

@@ -25,7 +25,7 @@ export const eventSearchEndpoint: Endpoint = endpoint({
     start_time: timeParam().optional(),
     starting_after: text().optional(),
   }),
-  async handle({ core, accountId }, params) {
+  async handle({ q, accountId }, params) {
     const after = params.starting_after === undefined ? null : readCursor(params.starting_after);
     const filter = {
       customerId: params.customer,
@@ -34,7 +34,7 @@ export const eventSearchEndpoint: Endpoint = endpoint({
       from: params.start_time,
       before: params.end_time,
     };
-    const found = await searchEvents(core.db, accountId, filter, after, params.limit + 1);
+    const found = await searchEvents(q, accountId, filter, after, params.limit + 1);
     return listObject(URL, found.slice(0, params.limit).map(eventObject), found.length > params.limit);
   },
 });

@@ -19,6 +19,7 @@ const update = endpoint({
   path: URL,
   params: object({
     invoice_grace_seconds: integer({ min: 0, max: GRACE_SECONDS_MAX }).optional(),
+    contract_grace_seconds: integer({ min: 0, max: GRACE_SECONDS_MAX }).optional(),
     late_usage: oneOf(['bill', 'drop']).optional(),
     unlimited_test_clocks: boolean().optional(),
   }),
@@ -27,6 +28,9 @@ const update = endpoint({
       ...(params.invoice_grace_seconds === undefined
         ? {}
         : { invoiceGraceSeconds: params.invoice_grace_seconds }),
+      ...(params.contract_grace_seconds === undefined
+        ? {}
+        : { contractGraceSeconds: params.contract_grace_seconds }),
       ...(params.late_usage === undefined ? {} : { lateUsage: params.late_usage }),
       ...(params.unlimited_test_clocks === undefined
         ? {}
@@ -42,6 +46,7 @@ function settingsObject(settings: AccountSettings): JsonObject {
   return {
     object: 'settings',
     invoice_grace_seconds: settings.invoiceGraceSeconds,
+    contract_grace_seconds: settings.contractGraceSeconds,
     late_usage: settings.lateUsage,
     unlimited_test_clocks: settings.unlimitedTestClocks,
   };

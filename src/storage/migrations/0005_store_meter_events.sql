@@ -1,3 +1,34 @@
+-- Generations of identifiers become partitions of one table, so that statements need not name them. What is unique in a
+-- generation is unique in all: a writer looks into the older ones first (src/metering/identifiers.ts).
+drop table meter_event_identifiers;
+create table meter_event_identifiers (
+  generation integer not null,
+  account_id text collate "C" not null,
+  identifier text collate "C" not null,
+  -- Where the event is; its time in epoch ms.
+  series_id bigint not null,
+  event_ms bigint not null,
+  arrival bigint not null,
+  -- Hashes of the Idempotency-Key and of the request, to tell a repeated request from a second use of the identifier.
+  key_hash bigint,
+  request_hash bigint,
+  primary key (generation, account_id, identifier)
+) partition by list (generation);
+do $$
+declare
+  existing integer;
+begin
+  for existing in select generation from identifier_generations loop
+    execute format('alter table meter_event_identifiers_%s add column generation integer not null default %s',
+      existing, existing);
+    execute format('alter table meter_event_identifiers_%s drop constraint meter_event_identifiers_%s_pkey',
+      existing, existing);
+    execute format('alter table meter_event_identifiers attach partition meter_event_identifiers_%s for values in (%s)',
+      existing, existing);
+  end loop;
+end
+$$;
+
 -- The writing of usage, as functions: a batch of meter events is one call, and so one exchange with the database.
 
 -- Adds to the totals of series, marks them dirty, and takes their locks until the transaction ends: it must come before
@@ -95,32 +126,24 @@ create function take_new_identifiers(
 declare
   base bigint;
   newest integer;
-  older integer;
-  used boolean;
 begin
   -- The list of generations is held still (src/metering/identifiers.ts has the number). It must be read by a statement
   -- of its own, after the lock is had.
   perform pg_advisory_xact_lock_shared(7283104513);
   select max(generation), nextval('meter_event_batches') * 65536 into strict newest, base from identifier_generations;
-  for older in select generation from identifier_generations where generation < newest loop
-    execute format(
-      'select exists (
-         select from unnest($1, $2) as w (account, identifier)
-         join meter_event_identifiers_%s i on i.account_id = ($3)[w.account] and i.identifier = w.identifier
-       )', older)
-      into used using account_places, identifiers, accounts;
-    if used then
-      raise unique_violation using message = 'an identifier was used before';
-    end if;
-  end loop;
-  execute format(
-    'insert into meter_event_identifiers_%s
-       (account_id, identifier, series_id, event_ms, arrival, key_hash, request_hash)
-     select ($1)[w.account], w.identifier, w.series, ($2)[w.instant], $3 + w.place, w.key_hash, w.request_hash
-     from unnest($4, $5, $6, $7, $8, $9, $10)
-       as w (account, identifier, series, instant, place, key_hash, request_hash)', newest)
-    using accounts, instants_ms, base, account_places, identifiers, series, event_instants, places, key_hashes,
-      request_hashes;
+  if exists (
+    select from unnest(account_places, identifiers) as w (account, identifier)
+    join meter_event_identifiers i on i.generation < newest and i.account_id = accounts[w.account]
+      and i.identifier = w.identifier
+  ) then
+    raise unique_violation using message = 'an identifier was used before';
+  end if;
+  insert into meter_event_identifiers
+    (generation, account_id, identifier, series_id, event_ms, arrival, key_hash, request_hash)
+  select newest, accounts[w.account], w.identifier, w.series, instants_ms[w.instant], base + w.place, w.key_hash,
+    w.request_hash
+  from unnest(account_places, identifiers, series, event_instants, places, key_hashes, request_hashes)
+    as w (account, identifier, series, instant, place, key_hash, request_hash);
   return base;
 end
 $$;

@@ -1,0 +1,108 @@
+import type { BalanceRecord, ContractRecord } from '../../domain/contract/contract.js';
+import { recurringGrants } from '../../domain/contract/recurring.js';
+import { invalid } from '../../domain/errors.js';
+import type { Instant } from '../../domain/period.js';
+import { findUsedSegments, insertBalance, updateBalance } from '../../storage/balances.js';
+import { findContractInvoicesOf } from '../../storage/contractInvoices.js';
+import { insertContractEdit, updateContract } from '../../storage/contracts.js';
+import { checkThresholdTerms } from '../thresholdTerms.js';
+import type { ContractChange } from './create.js';
+import { endContract } from './create.js';
+import { newUuid } from './ids.js';
+import { contractsChanged } from './plan.js';
+import { type ContractState, grantContext } from './state.js';
+
+/** A contract after an edit, and what became of its balances. */
+export interface EditedContract {
+  before: ContractRecord;
+  after: ContractRecord;
+  /** Undefined leaves the end as it is; null opens it. */
+  end: Instant | null | undefined;
+  allowEndBeforeFinalized: boolean;
+  added: readonly BalanceRecord[];
+  changed: readonly BalanceRecord[];
+  uniquenessKey: string | null;
+  /** The edit in the words of the API, with the ids that the server gave. */
+  words: unknown;
+}
+
+/** Writes an edit with its history. Returns the edit's id. Final invoices stay as they are; drafts follow at once. */
+export async function saveEdit(change: ContractChange, edit: EditedContract): Promise<string> {
+  const { tx, core, accountId, customer, now } = change;
+  const { before, after } = edit;
+  await checkThresholdTerms(tx, accountId, after);
+  const id = newUuid();
+  await insertContractEdit(
+    tx,
+    { accountId, contractId: after.id },
+    {
+      id,
+      at: now,
+      uniquenessKey: edit.uniquenessKey,
+      edit: edit.words,
+      before: { name: before.name, endingBefore: before.endingBefore, document: before.document },
+    },
+  );
+  await updateContract(tx, accountId, after);
+  for (const balance of edit.added) await insertBalance(tx, accountId, balance);
+  for (const balance of edit.changed) await updateBalance(tx, accountId, balance);
+  if (edit.end !== undefined) await endContract(change, after, edit.end, edit.allowEndBeforeFinalized);
+  await contractsChanged(tx, core, accountId, customer, now);
+  return id;
+}
+
+/** What of a customer's balances final invoices stand on. */
+export interface FrozenFacts {
+  /** Segments from which an invoice that is not void has taken something. */
+  segments: ReadonlySet<string>;
+  /** Schedule items by id that are on an invoice. */
+  items: ReadonlyMap<string, { voided: boolean }>;
+}
+
+export async function frozenFacts(
+  { tx, accountId, customer }: ContractChange,
+  state: ContractState,
+): Promise<FrozenFacts> {
+  const invoices = await findContractInvoicesOf(tx, accountId, customer.id);
+  const status = new Map(invoices.map(({ id, status: one }) => [id, one]));
+  const items = new Map<string, { voided: boolean }>();
+  for (const { billed } of state.contracts) {
+    for (const [key, invoiceId] of billed) {
+      const [kind, itemId] = key.split('/');
+      if (invoiceId === null || itemId === undefined || (kind !== 'purchase' && kind !== 'scheduled'))
+        continue;
+      items.set(itemId, { voided: status.get(invoiceId) === 'VOID' });
+    }
+  }
+  return { segments: await findUsedSegments(tx, accountId, customer.id), items };
+}
+
+/** Refuses to archive what an invoice that is not void stands on (docs.metronome.com, "edit a contract"). */
+export function checkUnused(balance: BalanceRecord, frozen: FrozenFacts, where: string): void {
+  const used = balance.access.some(({ id }) => frozen.segments.has(id));
+  const invoiced =
+    balance.invoiceSchedule?.items.some(({ id }) => frozen.items.get(id)?.voided === false) ?? false;
+  if (used || invoiced) {
+    throw invalid(`Invalid '${where}': ${balance.id} is on finalized invoices; void them first.`);
+  }
+}
+
+/**
+ * The grants that a recurring commit or credit has made so far, to be stored as they are: a change of its terms
+ * reaches only those whose access has not started.
+ */
+export function grantsMade(
+  state: ContractState,
+  contract: ContractRecord,
+  recurringId: string,
+  now: Instant,
+): BalanceRecord[] {
+  const recurring = contract.document.recurring.find(({ id }) => id === recurringId);
+  if (recurring === undefined) return [];
+  const made = new Set(
+    recurringGrants(recurring, grantContext(state.accountId, contract, state.units), now).map(({ id }) => id),
+  );
+  return state.balances
+    .filter((balance) => made.has(balance.id) && balance.origin === 'recurring')
+    .map((balance) => ({ ...balance, origin: 'request' }));
+}

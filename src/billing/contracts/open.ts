@@ -1,0 +1,343 @@
+import type { Core } from '../../core.js';
+import type { Balance } from '../../domain/contract/balanceTerms.js';
+import { rollOver, withDeductions } from '../../domain/contract/balance.js';
+import {
+  breakDown,
+  type BreakdownWindow,
+  windowInstants,
+  type WindowSize,
+} from '../../domain/contract/breakdown.js';
+import { type BalanceRecord, type ContractRecord, termsOf } from '../../domain/contract/contract.js';
+import {
+  computeUsageInvoice,
+  cutInstants,
+  type DraftInvoice,
+  type UsageInvoiceInput,
+} from '../../domain/contract/draft.js';
+import { chargeStatement, scheduledInvoices } from '../../domain/contract/scheduledInvoices.js';
+import { statementsBetween } from '../../domain/contract/statement.js';
+import { billingPeriods } from '../../domain/contract/subscriptions.js';
+import type { Instant, Period } from '../../domain/period.js';
+import type { CustomerRecord } from '../../storage/customers.js';
+import type { Queryable } from '../../storage/db.js';
+import { stableId, usageInvoiceId } from './ids.js';
+import { type ContractState, invoicedBy, loadContractState, type OpenContract } from './state.js';
+import { createUsageReader, type PreviewEvents, type UsageReader, type UsageRequest } from './usage.js';
+
+export interface OpenOptions {
+  /** The customer's now: statements begun and grants made by it are seen. */
+  at: Instant;
+  /** Events that are not stored, for a preview. */
+  extraUsage?: PreviewEvents;
+  /** Cuts usage at every hour or day, for breakdowns. */
+  windows?: WindowSize;
+  /** Final usage invoices to break down as well, with the usage known now. */
+  finals?: readonly DraftInvoice[];
+  /** A voided statement that is to be computed again as if it were open, under a new id. */
+  reopen?: { contractId: string; periodStart: Instant; invoiceId: string };
+}
+
+/** The open invoices of a customer, and the balances after all of them. */
+export interface OpenInvoices {
+  state: ContractState;
+  /** Usage drafts by period end, then scheduled ones by date. */
+  drafts: DraftInvoice[];
+  /** Every commit and credit, archived ones too, with the deductions of the drafts. */
+  balances: BalanceRecord[];
+  /** By the usage draft's id, what breaks it down; empty without `windows`. */
+  breakdowns: Map<string, BreakdownWindow[]>;
+  /** What the next contract takes over from one that is over and not final yet, by the renewal's id. */
+  rolledOver: PendingRollover[];
+}
+
+export interface PendingRollover {
+  fromContractId: string;
+  balance: BalanceRecord;
+  entries: { balanceId: string; entry: Balance['entries'][number] }[];
+}
+
+/**
+ * The one computation behind drafts, balances, net balances, ledgers, alerts, holds and previews: every statement
+ * that has begun and is not final, each on what the ones before have left, earliest period end first; then the
+ * scheduled invoices that are still to come.
+ */
+export async function openInvoices(
+  q: Queryable,
+  core: Pick<Core, 'now'>,
+  accountId: string,
+  customer: CustomerRecord,
+  options: OpenOptions,
+): Promise<OpenInvoices> {
+  const state = await loadContractState(q, core, accountId, customer, options.at);
+  const reader = createUsageReader(q, accountId, customer.id);
+  return computeOpen(state, reader, options);
+}
+
+interface Statement {
+  open: OpenContract;
+  period: Period;
+  invoiceId: string;
+}
+
+export async function computeOpen(
+  state: ContractState,
+  reader: UsageReader,
+  options: OpenOptions,
+): Promise<OpenInvoices> {
+  const result: OpenInvoices = { state, drafts: [], balances: [], breakdowns: new Map(), rolledOver: [] };
+  let balances: BalanceRecord[] = state.balances;
+  const statements = openStatements(state, options);
+  const renewed = new Set<string>();
+  const renew = (until: Instant) => {
+    for (const rollover of pendingRollovers(state, balances, until, renewed)) {
+      balances = applyRollover(balances, rollover);
+      result.rolledOver.push(rollover);
+    }
+  };
+  for (const statement of statements) {
+    renew(statement.period.start);
+    const input = await statementInput(state, statement, balances, reader, options);
+    const invoice = computeUsageInvoice(input);
+    result.drafts.push(invoice);
+    if (options.windows !== undefined) {
+      result.breakdowns.set(invoice.invoiceId, breakDown(input, options.windows));
+    }
+    balances = balances.map((balance) => asRecord(balance, withDeductions(balance, invoice.deductions)));
+  }
+  renew(state.at);
+  for (const open of state.contracts) {
+    result.drafts.push(...(await scheduledDrafts(state, open, balances, reader)));
+  }
+  for (const invoice of options.finals ?? []) await breakFinalDown(state, reader, options, invoice, result);
+  result.balances = balances;
+  return result;
+}
+
+/** With the balances as the invoice met them, and the usage known now: late events show in breakdowns only. */
+async function breakFinalDown(
+  state: ContractState,
+  reader: UsageReader,
+  options: OpenOptions,
+  { contractId, period, invoiceId }: DraftInvoice,
+  { breakdowns }: OpenInvoices,
+): Promise<void> {
+  const open = state.contracts.find(({ contract }) => contract.id === contractId);
+  if (open === undefined || period === null || options.windows === undefined) return;
+  const before = state.balances.map((balance) => ({
+    ...balance,
+    entries: balance.entries.filter(
+      (entry) => entry.type === 'MANUAL' || (entry.timestamp <= period.end && entry.invoiceId !== invoiceId),
+    ),
+  }));
+  const input = await statementInput(state, { open, period, invoiceId }, before, reader, options);
+  breakdowns.set(invoiceId, breakDown(input, options.windows));
+}
+
+function asRecord(record: BalanceRecord, balance: Balance): BalanceRecord {
+  return record.entries === balance.entries ? record : { ...record, entries: balance.entries };
+}
+
+/** The statements to compute, in the order in which they become final. */
+function openStatements(state: ContractState, { reopen }: OpenOptions): Statement[] {
+  const statements: Statement[] = [];
+  for (const open of state.contracts) {
+    const { contract } = open;
+    if (contract.rateCardId === null) continue;
+    for (const period of statementsOf(open, firstOpen(open), state.at + 1)) {
+      const invoiceId = usageInvoiceId(state.accountId, contract.id, period.start);
+      statements.push({ open, period, invoiceId });
+    }
+    if (reopen?.contractId !== contract.id) continue;
+    const terms = termsOf(contract);
+    const [period] = statementsBetween(terms, reopen.periodStart, reopen.periodStart + 1);
+    if (period !== undefined) statements.push({ open, period, invoiceId: reopen.invoiceId });
+  }
+  return statements.sort((a, b) => a.period.end - b.period.end || a.period.start - b.period.start);
+}
+
+/** Where the statements that are not final begin. */
+export function firstOpen({ contract, closedThrough }: OpenContract): Instant {
+  return Math.max(closedThrough ?? contract.startingAt, contract.startingAt);
+}
+
+/** The statements in `[from, to)`; where one that is final ended early, the next goes on from there. */
+export function statementsOf(
+  { contract, closedThrough }: OpenContract,
+  from: Instant,
+  to: Instant,
+): Period[] {
+  return statementsBetween(termsOf(contract), from, to).map(({ start, end }) => {
+    const cut = closedThrough !== null && start < closedThrough && closedThrough < end;
+    return { start: cut ? closedThrough : start, end };
+  });
+}
+
+async function statementInput(
+  state: ContractState,
+  { open, period, invoiceId }: Statement,
+  balances: readonly Balance[],
+  reader: UsageReader,
+  options: OpenOptions,
+): Promise<UsageInvoiceInput> {
+  const { contract, card, rates } = open;
+  const terms = termsOf(contract);
+  const products = await reader.products(card, Math.min(Math.max(state.at, period.start), period.end - 1));
+  const base = { terms, rateCard: card, balances, period };
+  const cuts = new Set(cutInstants(base));
+  if (options.windows !== undefined) {
+    for (const instant of windowInstants(period, options.windows)) cuts.add(instant);
+  }
+  const request: UsageRequest = {
+    usageFilters: contract.document.usageFilters,
+    products,
+    period,
+    cuts: [...cuts].sort((a, b) => a - b),
+    at: state.at,
+    ...(options.extraUsage === undefined ? {} : { preview: options.extraUsage }),
+  };
+  const usage = await reader.slices(request);
+  return {
+    ...base,
+    invoiceId,
+    rates,
+    products,
+    units: state.units,
+    usage,
+    graceMs: state.graceMs,
+    billedChargeItems: billedCharges(open),
+  };
+}
+
+/** Scheduled charges that an invoice has already, by item. */
+function billedCharges({ billed }: OpenContract): Set<string> {
+  const prefix = 'scheduled/';
+  return new Set(
+    [...billed.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length)),
+  );
+}
+
+async function scheduledDrafts(
+  state: ContractState,
+  open: OpenContract,
+  balances: readonly BalanceRecord[],
+  reader: UsageReader,
+): Promise<DraftInvoice[]> {
+  const { contract, card, rates, billed } = open;
+  const terms = termsOf(contract);
+  const issued = new Set(billed.values());
+  return scheduledInvoices({
+    terms,
+    rates,
+    products: await reader.products(card, state.at),
+    units: state.units,
+    balances: invoicedBy(balances, contract.id),
+    from: contract.startingAt - CENTURY_MS,
+    to: Number.MAX_SAFE_INTEGER,
+    feesTo: feesUntil(contract, state.at),
+    missedChargeItems: missedCharges(open),
+    isBilled: (key) => billed.has(key),
+    idOf: (key) => freeId(state.accountId, key, issued),
+  });
+}
+
+const CENTURY_MS = 100 * 366 * 86_400_000;
+
+/** Something added on the date of an invoice that is final gets a second invoice of that date. */
+function freeId(accountId: string, key: string, issued: ReadonlySet<string | null>): string {
+  for (let copy = 1; ; copy += 1) {
+    const id = stableId(accountId, copy === 1 ? key : `${key}/${copy}`);
+    if (!issued.has(id)) return id;
+  }
+}
+
+/** Fees are shown up to the next date of each subscription. */
+function feesUntil(contract: ContractRecord, at: Instant): Instant {
+  const terms = termsOf(contract);
+  const ends = terms.subscriptions.flatMap((subscription) => {
+    const from = Math.max(at, subscription.startingAt, contract.startingAt);
+    return billingPeriods(subscription, terms, from, from + 1).map(({ end }) => end + 1);
+  });
+  return Math.max(at + 1, ...ends);
+}
+
+/** Charges of a consolidating contract whose statement became final without them. */
+export function missedCharges({ contract, closedThrough, billed }: OpenContract): Set<string> {
+  if (!contract.document.consolidatesScheduledCharges || closedThrough === null) return new Set();
+  const terms = termsOf(contract);
+  const missed = terms.scheduledCharges.flatMap(({ items }) =>
+    items.filter((item) => {
+      const statement = chargeStatement(terms, item);
+      return statement !== null && statement.end <= closedThrough && !billed.has(`scheduled/${item.id}`);
+    }),
+  );
+  return new Set(missed.map(({ id }) => id));
+}
+
+/**
+ * What renewals that have begun by `until` take over from contracts whose roll-over is not written yet. `done` keeps
+ * those that were asked for before.
+ */
+function pendingRollovers(
+  state: ContractState,
+  balances: readonly BalanceRecord[],
+  until: Instant,
+  done: Set<string>,
+): PendingRollover[] {
+  const pending: PendingRollover[] = [];
+  for (const { contract } of state.contracts) {
+    if (contract.startingAt > until || done.has(contract.id)) continue;
+    done.add(contract.id);
+    for (const { fromContractId, toContractId } of contract.document.transitions) {
+      if (toContractId !== contract.id) continue;
+      pending.push(...rolloversOf(state, balances, fromContractId, contract));
+    }
+  }
+  return pending;
+}
+
+function rolloversOf(
+  state: ContractState,
+  balances: readonly BalanceRecord[],
+  fromContractId: string,
+  renewal: ContractRecord,
+): PendingRollover[] {
+  const known = new Set(balances.map(({ id }) => id));
+  return balances
+    .filter(({ contractId }) => contractId === fromContractId)
+    .flatMap((balance) => {
+      const balanceId = stableId(state.accountId, `rollover/${renewal.id}/${balance.id}`);
+      if (known.has(balanceId)) return [];
+      const moved = rollOver(balance, {
+        contractId: renewal.id,
+        at: renewal.startingAt,
+        accessUntil: renewal.endingBefore ?? renewal.startingAt + longestSegment(balance),
+        balanceId,
+        segmentId: stableId(state.accountId, `rollover/${renewal.id}/${balance.id}/segment`),
+      });
+      if (moved === null) return [];
+      const record: BalanceRecord = {
+        ...balance,
+        ...moved.renewed,
+        uniquenessKey: null,
+        invoiceContractId: null,
+        origin: 'rollover',
+      };
+      const entries = moved.entries.map((entry) => ({ balanceId: balance.id, entry }));
+      return [{ fromContractId, balance: record, entries }];
+    });
+}
+
+/** An open-ended renewal keeps what it takes over for as long as the grant lasted before. */
+function longestSegment({ access }: Balance): number {
+  return Math.max(...access.map(({ startingAt, endingBefore }) => endingBefore - startingAt));
+}
+
+function applyRollover(balances: readonly BalanceRecord[], rollover: PendingRollover): BalanceRecord[] {
+  const changed = balances.map((balance) => {
+    const own = rollover.entries.filter(({ balanceId }) => balanceId === balance.id);
+    return own.length === 0
+      ? balance
+      : { ...balance, entries: [...balance.entries, ...own.map(({ entry }) => entry)] };
+  });
+  return [...changed, rollover.balance];
+}

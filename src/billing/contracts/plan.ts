@@ -1,0 +1,58 @@
+import type { ContractRef, Core } from '../../core.js';
+import type { Instant } from '../../domain/period.js';
+import { findContract, findContractsOf } from '../../storage/contracts.js';
+import { requestCheck } from '../../storage/customerChecks.js';
+import type { CustomerRecord } from '../../storage/customers.js';
+import type { Queryable, Transaction } from '../../storage/db.js';
+import { findTestClock } from '../../storage/testClocks.js';
+import type { ContractPlan } from '../../../workflows/messages.js';
+import { recordContractDue } from './finalize.js';
+
+/** The workflow's picture of the contract, read from the database. Null when the contract is gone. */
+export async function loadContractPlan(
+  q: Queryable,
+  ref: ContractRef,
+  spreadMs: number,
+): Promise<ContractPlan | null> {
+  const contract = await findContract(q, ref.accountId, ref.contractId);
+  if (contract === null) return null;
+  const { testClockId, nextDueAt } = contract;
+  const clock = testClockId === null ? null : await findTestClock(q, ref.accountId, testClockId);
+  return {
+    customerId: contract.customerId,
+    nextDueAt,
+    nextStep: nextDueAt === null ? 'none' : `finalize what is due at ${new Date(nextDueAt).toISOString()}`,
+    clockNow: testClockId === null ? null : (clock?.frozenTime ?? 0),
+    spreadMs: testClockId === null ? spreadMs : 0,
+  };
+}
+
+/**
+ * To be called at the end of whatever changes a customer's contracts or balances: notes anew when each contract has
+ * work, and after the commit makes sure that its workflow runs and looks again.
+ */
+export async function contractsChanged(
+  tx: Transaction,
+  core: Core,
+  accountId: string,
+  customer: CustomerRecord,
+  now: Instant,
+): Promise<void> {
+  await requestCheck(tx, { accountId, customerId: customer.id });
+  const contracts = await findContractsOf(tx, accountId, customer.id);
+  for (const { id: contractId } of contracts) {
+    const ref = { accountId, contractId };
+    const before = contracts.find(({ id }) => id === contractId)?.nextDueAt ?? null;
+    await recordContractDue(tx, core, ref, customer, now);
+    const after = (await findContract(tx, accountId, contractId))?.nextDueAt ?? null;
+    if (after === null && before === null) continue;
+    tx.afterCommit(async () => {
+      await core.workflows
+        .startContract(ref)
+        .then(() => core.workflows.wakeContract(ref))
+        .catch((error: unknown) => {
+          core.log.warn({ ...ref, error }, 'the workflow of a contract could not be started yet');
+        });
+    });
+  }
+}

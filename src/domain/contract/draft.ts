@@ -1,0 +1,178 @@
+import { add, type Decimal, isZero, multiply, ZERO } from '../decimal.js';
+import type { Instant, Period } from '../period.js';
+import { servesContract } from './applicability.js';
+import { availableBySegment, type Deduction, withDeductions } from './balance.js';
+import { drawOrder } from './burnOrder.js';
+import { type PaidCharge, payCharges } from './burndown.js';
+import { cutInstantsOf } from './cuts.js';
+import { compositeCharges, subscriptionCharges } from './feeCharges.js';
+import { type DraftLine, linesOf, PLAIN_LINE, totalsByUnit } from './lines.js';
+import { indexRates, type RateIndex } from './rateCard.js';
+import { consolidatedLines } from './scheduledInvoices.js';
+import type { Balance } from './balanceTerms.js';
+import type { ContractTerms, PricingUnit, Product, RateCard, UsageSlice } from './terms.js';
+import { type ChargeContext, type UnbilledUsage, usageCharges } from './usageCharges.js';
+
+/** Everything that a usage invoice depends on, as of now. */
+export interface UsageInvoiceInput {
+  /** The id that the invoice has or will have; only handed on to its deductions. */
+  invoiceId: string;
+  terms: ContractTerms;
+  rateCard: RateCard;
+  /** An index of the same card, where many invoices are computed with it. */
+  rates?: RateIndex;
+  products: ReadonlyMap<string, Product>;
+  units: ReadonlyMap<string, PricingUnit>;
+  /**
+   * Every commit and credit of the customer, grants of recurring ones included, with the facts about them.
+   */
+  balances: readonly Balance[];
+  /** Of `period`, in time order for each combination. */
+  usage: readonly UsageSlice[];
+  /** The usage statement. */
+  period: Period;
+  /** From the end of the period to finalization. */
+  graceMs: number;
+  /** Scheduled charges that a consolidating contract has already billed by themselves. */
+  billedChargeItems?: ReadonlySet<string>;
+  /** Inside the period, ascending: see breakdown.ts. */
+  windows?: readonly Instant[];
+}
+
+export interface DraftInvoice {
+  invoiceId: string;
+  contractId: string;
+  type: 'USAGE' | 'SCHEDULED';
+  /** The unit of the total. */
+  creditTypeId: string;
+  period: Period | null;
+  issuedAt: Instant;
+  lines: DraftLine[];
+  /** The lines in the invoice's unit that count, added up, unrounded. */
+  total: Decimal;
+  deductions: Deduction[];
+  unbilled: UnbilledUsage[];
+}
+
+/**
+ * The usage invoice of a statement. Pure: drafts, previews, balances, alerts and finalization call this one
+ * function. Lines come in the order usage, subscription, composite, conversion, scheduled; balances pay for
+ * the first three. What a custom pricing unit leaves to pay is converted into the card's currency on one
+ * line for each unit. Nothing is rounded: amounts are exact, fractions of a cent included
+ * (docs.metronome.com, "how invoicing works").
+ */
+export function computeUsageInvoice(input: UsageInvoiceInput): DraftInvoice {
+  const { terms, period, rateCard } = input;
+  const balances = input.balances.filter(
+    (balance) => servesContract(balance, terms.id) && balance.access.length > 0,
+  );
+  const context = contextOf(input, balances);
+  const { charges, unbilled } = usageCharges(context, input.usage);
+  const draws = drawOrder(balances).filter(({ segment }) => segment.endingBefore > period.start);
+  const available = availableBySegment(balances);
+  const paid = payCharges([...charges, ...subscriptionCharges(context, input.units)], draws, available);
+  for (const product of composites(input.products)) {
+    paid.push(...payCharges(compositeCharges(context, product, paid), draws, available));
+  }
+  const lines = linesOf(paid);
+  lines.push(...conversionLines(lines, input));
+  lines.push(...consolidatedLines(terms, period, input.billedChargeItems ?? new Set()));
+  return {
+    invoiceId: input.invoiceId,
+    contractId: terms.id,
+    type: 'USAGE',
+    creditTypeId: rateCard.fiatCreditTypeId,
+    period,
+    issuedAt: period.end + input.graceMs,
+    lines,
+    total: totalsByUnit(lines).get(rateCard.fiatCreditTypeId) ?? ZERO,
+    deductions: deductionsOf(paid, input),
+    unbilled,
+  };
+}
+
+/**
+ * The instants inside a statement at which usage must be cut before it is added up: a usage query that
+ * buckets by these (and by combination of group values) is as fine as any invoice needs.
+ */
+export function cutInstants(
+  input: Pick<UsageInvoiceInput, 'terms' | 'rateCard' | 'balances' | 'period'>,
+): Instant[] {
+  return cutInstantsOf(input.period, {
+    segments: input.rateCard.rates,
+    overrides: input.terms.overrides,
+    balances: input.balances.filter((balance) => servesContract(balance, input.terms.id)),
+  });
+}
+
+/**
+ * The open invoices of a customer one after the other, each on what the ones before have left: give them in
+ * the order in which they will be finalized, earliest period end first. `balances` are the customer's after
+ * all of them.
+ */
+export function computeOpenInvoices(
+  inputs: readonly Omit<UsageInvoiceInput, 'balances'>[],
+  balances: readonly Balance[],
+): { invoices: DraftInvoice[]; balances: Balance[] } {
+  let left: Balance[] = [...balances];
+  const invoices = inputs.map((input) => {
+    const invoice = computeUsageInvoice({ ...input, balances: left });
+    left = left.map((balance) => withDeductions(balance, invoice.deductions));
+    return invoice;
+  });
+  return { invoices, balances: left };
+}
+
+function contextOf(input: UsageInvoiceInput, balances: readonly Balance[]): ChargeContext {
+  const { terms, rateCard, products, period } = input;
+  const rates = input.rates ?? indexRates(rateCard);
+  return { terms, rates, products, balances, period, windows: input.windows ?? [] };
+}
+
+/** Those on products first, then those that count other composites. */
+function composites(products: ReadonlyMap<string, Product>): Product[] {
+  const all = [...products.values()].filter(({ type }) => type === 'COMPOSITE');
+  const includes = ({ composite }: Product) => (composite?.includeCompositeSpend ? 1 : 0);
+  return all.sort((a, b) => includes(a) - includes(b));
+}
+
+function conversionLines(lines: readonly DraftLine[], { rateCard, units }: UsageInvoiceInput): DraftLine[] {
+  const conversions: DraftLine[] = [];
+  for (const [unitId, quantity] of totalsByUnit(lines)) {
+    if (unitId === rateCard.fiatCreditTypeId || isZero(quantity)) continue;
+    const unitPrice = rateCard.fiatPerUnit.get(unitId);
+    if (unitPrice === undefined)
+      throw new RangeError(`Rate card ${rateCard.id} has no price for unit ${unitId}`);
+    conversions.push({
+      ...PLAIN_LINE,
+      key: `conversion/${unitId}`,
+      type: 'cpu_conversion',
+      name: `${units.get(unitId)?.name ?? unitId} conversion`,
+      productId: null,
+      productType: null,
+      creditTypeId: rateCard.fiatCreditTypeId,
+      quantity,
+      unitPrice,
+      total: multiply(quantity, unitPrice),
+    });
+  }
+  return conversions;
+}
+
+function deductionsOf(paid: readonly PaidCharge[], input: UsageInvoiceInput): Deduction[] {
+  const deductions = new Map<string, Deduction>();
+  for (const { draw, amount } of paid.flatMap(({ covered }) => covered)) {
+    if (isZero(amount)) continue;
+    const { balance, segment } = draw;
+    const known = deductions.get(segment.id);
+    deductions.set(segment.id, {
+      balanceId: balance.id,
+      segmentId: segment.id,
+      amount: add(known?.amount ?? ZERO, amount),
+      invoiceId: input.invoiceId,
+      contractId: input.terms.id,
+      timestamp: input.period.end,
+    });
+  }
+  return [...deductions.values()];
+}

@@ -1,0 +1,62 @@
+import type { Instant } from '../period.js';
+import { hasPriceOfItsOwn, isEntitled, type PricedThing, priceInForce } from './overrides.js';
+import { rateInForce } from './rateCard.js';
+import type { Balance } from './balanceTerms.js';
+import type { ContractTerms, Override, Rate, RateSegment } from './terms.js';
+import type { PriceSchedule } from './tiers.js';
+
+/** The prices of one thing at one instant: without a balance, and for each balance that may pay. */
+export interface Pricing {
+  list: PriceSchedule;
+  /** As on the rate card, before overrides. */
+  listRate: Rate;
+  forBalance(balance: Balance): PriceSchedule;
+}
+
+export interface PricingQuery {
+  /** Of the thing, in the order in which they were added. */
+  segments: readonly RateSegment[];
+  /** Those of `overridesFor`. */
+  overrides: readonly Override[];
+  prioritization: ContractTerms['prioritization'];
+  thing: PricedThing;
+  at: Instant;
+  /** What the thing itself does to any of its prices, for example the share of a prorated fee. */
+  adjust?: (schedule: PriceSchedule) => PriceSchedule;
+}
+
+export type PricingResult =
+  | { outcome: 'priced'; pricing: Pricing }
+  /** `no_rate` is what silently leaks; `not_entitled` is meant; `custom` has a rate that no model prices. */
+  | { outcome: 'no_rate' | 'not_entitled' | 'custom' };
+
+/** The prices in force, or why there are none. */
+export function pricingAt(query: PricingQuery): PricingResult {
+  const { overrides, prioritization, thing, at } = query;
+  const adjust = query.adjust ?? ((schedule: PriceSchedule) => schedule);
+  const segment = rateInForce(query.segments, at);
+  if (segment === null) return { outcome: 'no_rate' };
+  if (!isEntitled(segment, overrides, at)) return { outcome: 'not_entitled' };
+  const priced = priceInForce(segment, overrides, prioritization, thing, at, null);
+  if (priced === null) return { outcome: 'custom' };
+  const list = adjust(priced);
+  const known = new Map<string, PriceSchedule>();
+  const forBalance = (balance: Balance): PriceSchedule => {
+    if (!hasPriceOfItsOwn(segment, overrides, thing, at, balance)) return list;
+    const cached = known.get(balance.id);
+    if (cached !== undefined) return cached;
+    const own = priceInForce(segment, overrides, prioritization, thing, at, balance);
+    const schedule = own === null ? list : adjust(own);
+    known.set(balance.id, schedule);
+    return schedule;
+  };
+  return { outcome: 'priced', pricing: { list, listRate: segment.rate, forBalance } };
+}
+
+/** The schedule with every price changed. */
+export function mapPrices(
+  schedule: PriceSchedule,
+  change: (price: PriceSchedule['tiers'][number]['price']) => PriceSchedule['tiers'][number]['price'],
+): PriceSchedule {
+  return { ...schedule, tiers: schedule.tiers.map(({ upTo, price }) => ({ upTo, price: change(price) })) };
+}

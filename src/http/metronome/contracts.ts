@@ -1,0 +1,177 @@
+import { createContract, endContract, lockForChange } from '../../billing/contracts/create.js';
+import { archiveContract, setUsageFilter } from '../../billing/contracts/changes.js';
+import { newUuid } from '../../billing/contracts/ids.js';
+import { contractsChanged } from '../../billing/contracts/plan.js';
+import { requireCustomerByAnyId } from '../../billing/metronome/customers.js';
+import { notFound } from '../../domain/errors.js';
+import { findContract, findContractEdits } from '../../storage/contracts.js';
+import { resolveRateCard } from '../../storage/rateCards.js';
+import { contractContext, contractOf, loadView } from './contractView.js';
+import { EMPTY, type MetronomeContext, type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
+import { boolean, customerId, hourTimestamp, list, object, text, timestamp, uuid } from './params.js';
+import { contractObject } from './render/contract.js';
+import { rfc3339 } from './render.js';
+import { contractParams, newContractOf } from './terms/contract.js';
+import { loadTermsContext } from './terms/context.js';
+
+const named = { customer_id: customerId(), contract_id: uuid() };
+const shown = { include_balance: boolean().optional(), include_ledgers: boolean().optional() };
+
+const create = metronomeEndpoint({
+  method: 'POST',
+  path: '/v1/contracts/create',
+  body: contractParams,
+  async handle(ctx, input) {
+    const { tx, core, accountId } = ctx;
+    const found = await requireCustomerByAnyId(tx, accountId, input.customer_id);
+    const change = await lockForChange(tx, core, accountId, found.id);
+    const rateCardId = await rateCardOf(ctx, input);
+    const context = await loadTermsContext(tx, accountId, change.now);
+    const contract = newContractOf(context, input, {
+      customerId: found.id,
+      contractId: newUuid(),
+      rateCardId,
+    });
+    const record = await createContract(change, contract);
+    const view = await loadView(ctx, found.id);
+    const object = contractObject(contractContext(view, {}), record, view.open.balances);
+    return { data: { id: record.id, contract: object } };
+  },
+});
+
+async function rateCardOf(
+  { q, accountId }: MetronomeContext,
+  input: { rate_card_id?: string | undefined; rate_card_alias?: string | undefined; starting_at: number },
+): Promise<string | null> {
+  if (input.rate_card_id !== undefined) {
+    return (await resolveRateCard(q, accountId, { id: input.rate_card_id }, input.starting_at)).id;
+  }
+  if (input.rate_card_alias === undefined) return null;
+  return (await resolveRateCard(q, accountId, { alias: input.rate_card_alias }, input.starting_at)).id;
+}
+
+const retrieve = metronomeEndpoint({
+  method: 'POST',
+  path: '/v1/contracts/get',
+  transactional: false,
+  body: object({ ...named, ...shown }),
+  async handle(ctx, input) {
+    const view = await loadView(ctx, input.customer_id);
+    const contract = contractOf(view, input.contract_id);
+    return { data: await contractV1(ctx, view, contract.id, input) };
+  },
+});
+
+const listAll = metronomeEndpoint({
+  method: 'POST',
+  path: '/v1/contracts/list',
+  transactional: false,
+  body: object({
+    customer_id: customerId(),
+    ...shown,
+    include_archived: boolean().optional(),
+    covering_date: timestamp().optional(),
+    starting_at: timestamp().optional(),
+  }),
+  async handle(ctx, input) {
+    const view = await loadView(ctx, input.customer_id);
+    const contracts = view.open.state.allContracts
+      .filter(({ archivedAt }) => archivedAt === null || input.include_archived === true)
+      .filter(({ startingAt }) => input.starting_at === undefined || startingAt >= input.starting_at)
+      .filter((one) => input.covering_date === undefined || covers(one, input.covering_date));
+    const data = [];
+    for (const { id } of contracts) data.push(await contractV1(ctx, view, id, input));
+    return { data };
+  },
+});
+
+export function covers(contract: { startingAt: number; endingBefore: number | null }, at: number): boolean {
+  return contract.startingAt <= at && (contract.endingBefore === null || at < contract.endingBefore);
+}
+
+/** v1 shows a contract as it was made, as it is, and no amendments: edits have taken their place. */
+async function contractV1(
+  ctx: MetronomeContext,
+  view: Awaited<ReturnType<typeof loadView>>,
+  contractId: string,
+  options: { include_balance?: boolean | undefined; include_ledgers?: boolean | undefined },
+) {
+  const contract = contractOf(view, contractId);
+  const context = contractContext(view, options);
+  const [first] = await findContractEdits(ctx.q, { accountId: ctx.accountId, contractId });
+  const initial = first === undefined ? contract : { ...contract, ...first.before };
+  return {
+    id: contract.id,
+    customer_id: view.customer.uuid,
+    initial: contractObject(context, initial, view.open.balances),
+    current: contractObject(context, contract, view.open.balances),
+    amendments: [],
+    custom_fields: contract.customFields,
+    ...(contract.archivedAt === null ? {} : { archived_at: rfc3339(contract.archivedAt) }),
+  };
+}
+
+const updateEndDate = metronomeEndpoint({
+  method: 'POST',
+  path: '/v1/contracts/updateEndDate',
+  body: object({
+    ...named,
+    ending_before: hourTimestamp().nullable().optional(),
+    allow_ending_before_finalized_invoice: boolean().optional(),
+  }),
+  async handle({ tx, core, accountId }, input) {
+    const customer = await requireCustomerByAnyId(tx, accountId, input.customer_id);
+    const change = await lockForChange(tx, core, accountId, customer.id);
+    const contract = await findContract(tx, accountId, input.contract_id, true);
+    if (contract === null || contract.customerId !== customer.id) {
+      throw notFound('contract', input.contract_id, 'contract_id');
+    }
+    const allow = input.allow_ending_before_finalized_invoice ?? false;
+    await endContract(change, contract, input.ending_before ?? null, allow);
+    await contractsChanged(tx, core, accountId, change.customer, change.now);
+    return { data: { id: contract.id } };
+  },
+});
+
+const archive = metronomeEndpoint({
+  method: 'POST',
+  path: '/v1/contracts/archive',
+  body: object({ ...named, void_invoices: boolean() }),
+  async handle({ tx, core, accountId }, input) {
+    const customer = await requireCustomerByAnyId(tx, accountId, input.customer_id);
+    const change = await lockForChange(tx, core, accountId, customer.id);
+    await archiveContract(change, input.contract_id, input.void_invoices);
+    return { data: { id: input.contract_id } };
+  },
+});
+
+const usageFilter = metronomeEndpoint({
+  method: 'POST',
+  path: '/v1/contracts/setUsageFilter',
+  body: object({
+    ...named,
+    group_key: text(),
+    group_values: list(text(), { min: 1, max: 1000 }),
+    starting_at: hourTimestamp(),
+  }),
+  async handle({ tx, core, accountId }, input) {
+    const customer = await requireCustomerByAnyId(tx, accountId, input.customer_id);
+    const change = await lockForChange(tx, core, accountId, customer.id);
+    await setUsageFilter(change, input.contract_id, {
+      groupKey: input.group_key,
+      groupValues: input.group_values,
+      startingAt: input.starting_at,
+      endingBefore: null,
+    });
+    return EMPTY;
+  },
+});
+
+export const contractEndpoints: readonly MetronomeEndpoint[] = [
+  create,
+  retrieve,
+  listAll,
+  updateEndDate,
+  archive,
+  usageFilter,
+];

@@ -1,0 +1,139 @@
+import { lockContract } from '../../billing/contracts/changes.js';
+import { lockForChange } from '../../billing/contracts/create.js';
+import { frozenFacts, saveEdit } from '../../billing/contracts/edit.js';
+import { loadContractState } from '../../billing/contracts/state.js';
+import { requireCustomerByAnyId } from '../../billing/metronome/customers.js';
+import type { ContractRecord } from '../../domain/contract/contract.js';
+import { invalid } from '../../domain/errors.js';
+import type { JsonObject, JsonValue } from '../../json.js';
+import { type ContractEdit, findContractEdits } from '../../storage/contracts.js';
+import {
+  type BalanceOptions,
+  contractContext,
+  contractOf,
+  type ContractView,
+  loadView,
+} from './contractView.js';
+import { covers } from './contracts.js';
+import { type MetronomeContext, type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
+import { boolean, customerId, object, timestamp, uuid } from './params.js';
+import { rawJson } from './render/common.js';
+import { contractObject } from './render/contract.js';
+import { editWords } from './render/edit.js';
+import { rfc3339 } from './render.js';
+import { loadTermsContext } from './terms/context.js';
+import { editedContract } from './terms/contractEdit.js';
+import { editParams } from './terms/edit.js';
+
+const shown = { include_balance: boolean().optional(), include_ledgers: boolean().optional() };
+
+const retrieve = metronomeEndpoint({
+  method: 'POST',
+  path: '/v2/contracts/get',
+  transactional: false,
+  body: object({
+    customer_id: customerId(),
+    contract_id: uuid(),
+    as_of_date: timestamp().optional(),
+    ...shown,
+  }),
+  async handle(ctx, input) {
+    if (input.as_of_date !== undefined && input.include_ledgers === true) {
+      throw invalid("Invalid 'as_of_date': cannot be combined with include_ledgers.");
+    }
+    const view = await loadView(ctx, input.customer_id);
+    const contract = contractOf(view, input.contract_id);
+    const shownAs = input.as_of_date === undefined ? contract : await asOf(ctx, contract, input.as_of_date);
+    return { data: objectOf(view, shownAs, input) };
+  },
+});
+
+function objectOf(view: ContractView, contract: ContractRecord, options: BalanceOptions): JsonObject {
+  return contractObject(contractContext(view, options), contract, view.open.balances);
+}
+
+/** The contract as it was at an instant: before the first edit after it. */
+async function asOf({ q, accountId }: MetronomeContext, contract: ContractRecord, at: number) {
+  const edits = await findContractEdits(q, { accountId, contractId: contract.id });
+  const next = edits.find((edit) => edit.at > at);
+  return next === undefined ? contract : { ...contract, ...next.before };
+}
+
+const listAll = metronomeEndpoint({
+  method: 'POST',
+  path: '/v2/contracts/list',
+  transactional: false,
+  body: object({
+    customer_id: customerId(),
+    ...shown,
+    include_archived: boolean().optional(),
+    covering_date: timestamp().optional(),
+    starting_at: timestamp().optional(),
+  }),
+  async handle(ctx, input) {
+    if (input.covering_date !== undefined && input.starting_at !== undefined) {
+      throw invalid("Invalid 'covering_date': cannot be combined with starting_at.");
+    }
+    const view = await loadView(ctx, input.customer_id);
+    return {
+      data: view.open.state.allContracts
+        .filter(({ archivedAt }) => archivedAt === null || input.include_archived === true)
+        .filter(({ startingAt }) => input.starting_at === undefined || startingAt >= input.starting_at)
+        .filter((one) => input.covering_date === undefined || covers(one, input.covering_date))
+        .map((one) => objectOf(view, one, input)),
+    };
+  },
+});
+
+const edit = metronomeEndpoint({
+  method: 'POST',
+  path: '/v2/contracts/edit',
+  body: editParams,
+  async handle(ctx, input) {
+    const { tx, core, accountId } = ctx;
+    const customer = await requireCustomerByAnyId(tx, accountId, input.customer_id);
+    const change = await lockForChange(tx, core, accountId, customer.id);
+    const contract = await lockContract(change, input.contract_id);
+    if (contract.archivedAt !== null) throw invalid(`Contract ${contract.id} is archived.`);
+    const context = await loadTermsContext(tx, accountId, change.now);
+    const state = await loadContractState(tx, core, accountId, change.customer, change.now);
+    const frozen = await frozenFacts(change, state);
+    const edited = editedContract({ context, state, contract, frozen }, input);
+    const words = editWords(input, edited, {
+      units: context.units,
+      products: context.products,
+      at: change.now,
+      invoiceOf: new Map(),
+      includeBalance: false,
+      includeLedger: false,
+      customerUuid: customer.uuid,
+      fiatCreditTypeId: context.defaultUnit,
+    });
+    const id = await saveEdit(change, { ...edited, words });
+    return { data: { id, edit: { id, timestamp: rfc3339(change.now), ...(rawJson(words) as JsonObject) } } };
+  },
+});
+
+const history = metronomeEndpoint({
+  method: 'POST',
+  path: '/v2/contracts/getEditHistory',
+  transactional: false,
+  body: object({ customer_id: customerId(), contract_id: uuid() }),
+  async handle(ctx, input) {
+    const view = await loadView(ctx, input.customer_id);
+    const contract = contractOf(view, input.contract_id);
+    const edits = await findContractEdits(ctx.q, { accountId: ctx.accountId, contractId: contract.id });
+    return { data: edits.map(editObject) };
+  },
+});
+
+function editObject(edit: ContractEdit): JsonValue {
+  return {
+    id: edit.id,
+    timestamp: rfc3339(edit.at),
+    ...(edit.uniquenessKey === null ? {} : { uniqueness_key: edit.uniquenessKey }),
+    ...(rawJson(edit.edit) as JsonObject),
+  };
+}
+
+export const contractV2Endpoints: readonly MetronomeEndpoint[] = [retrieve, listAll, edit, history];

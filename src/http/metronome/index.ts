@@ -1,0 +1,45 @@
+import { alertEndpoints } from './alerts.js';
+import { balanceEndpoints } from './balances.js';
+import { billableMetricEndpoints } from './billableMetrics.js';
+import { billingConfigurationEndpoints } from './billingConfigurations.js';
+import { contractEndpoints } from './contracts.js';
+import { contractV2Endpoints } from './contractsV2.js';
+import { customerBalanceEndpoints } from './customerBalances.js';
+import { customerAlertEndpoints } from './customerAlerts.js';
+import { customFieldEndpoints } from './customFields.js';
+import { customerEndpoints } from './customers.js';
+import type { MetronomeEndpoint } from './endpoint.js';
+import { eventsSearchEndpoints } from './eventsSearch.js';
+import { ingestEndpoints } from './ingest.js';
+import { invoiceEndpoints } from './invoices.js';
+import { previewEndpoints } from './preview.js';
+import { pricingUnitEndpoints } from './pricingUnits.js';
+import { productEndpoints } from './products.js';
+import { rateCardEndpoints } from './rateCards.js';
+import { rateEndpoints } from './rates.js';
+import { rateScheduleEndpoints } from './rateSchedule.js';
+import { usageEndpoints } from './usage.js';
+
+/** The Metronome dialect. A new resource is added here and nowhere else. */
+export const metronomeEndpoints: readonly MetronomeEndpoint[] = [
+  ...alertEndpoints,
+  ...balanceEndpoints,
+  ...billableMetricEndpoints,
+  ...billingConfigurationEndpoints,
+  ...contractEndpoints,
+  ...contractV2Endpoints,
+  ...customerBalanceEndpoints,
+  ...customerAlertEndpoints,
+  ...customFieldEndpoints,
+  ...customerEndpoints,
+  ...eventsSearchEndpoints,
+  ...ingestEndpoints,
+  ...usageEndpoints,
+  ...invoiceEndpoints,
+  ...previewEndpoints,
+  ...pricingUnitEndpoints,
+  ...productEndpoints,
+  ...rateCardEndpoints,
+  ...rateEndpoints,
+  ...rateScheduleEndpoints,
+];

@@ -1,0 +1,66 @@
+import type { EditedContract } from '../../../billing/contracts/edit.js';
+import type { JsonObject, JsonValue } from '../../../json.js';
+import type { EditParams } from '../terms/edit.js';
+import { balanceObject } from './balance.js';
+import { rawJson } from './common.js';
+import {
+  chargeObject,
+  type ContractContext,
+  overrideObject,
+  recurringObject,
+  subscriptionObject,
+} from './contract.js';
+import { rfc3339 } from '../render.js';
+
+/** The edit as answers and the history show it: what was asked for, added things with the ids that they got. */
+export function editWords(
+  params: EditParams,
+  edited: Omit<EditedContract, 'words'>,
+  context: ContractContext,
+): JsonObject {
+  const { before, after, added } = edited;
+  const isNew = <T extends { id: string }>(all: readonly T[], old: readonly T[]) =>
+    all.filter(({ id }) => !old.some((one) => one.id === id));
+  const overrides = isNew(after.document.overrides, before.document.overrides);
+  const charges = isNew(after.document.scheduledCharges, before.document.scheduledCharges);
+  const subscriptions = isNew(after.document.subscriptions, before.document.subscriptions);
+  const recurring = isNew(after.document.recurring, before.document.recurring);
+  const requested = added.filter(({ recurringId }) => recurringId === null);
+  const words: Record<string, JsonValue> = {
+    add_commits: shown(
+      requested.filter(({ type }) => type !== 'CREDIT').map((one) => balanceObject(context, one)),
+    ),
+    add_credits: shown(
+      requested.filter(({ type }) => type === 'CREDIT').map((one) => balanceObject(context, one)),
+    ),
+    add_overrides: shown(overrides.map((one) => overrideObject(context, one))),
+    add_scheduled_charges: shown(charges.map((one) => chargeObject(context, one))),
+    add_subscriptions: shown(subscriptions.map((one) => subscriptionObject(context, after, one))),
+    add_recurring_commits: shown(
+      recurring.filter(({ type }) => type === 'PREPAID').map((one) => recurringObject(context, after, one)),
+    ),
+    add_recurring_credits: shown(
+      recurring.filter(({ type }) => type === 'CREDIT').map((one) => recurringObject(context, after, one)),
+    ),
+  };
+  for (const [verb, value] of Object.entries(params)) {
+    if (value === undefined || verb in words || !/^(add|update|archive|remove)_/.test(verb)) continue;
+    words[verb] = rawJson(withTimes(value, verb));
+  }
+  return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined));
+}
+
+function shown(list: JsonObject[]): JsonValue {
+  return list.length === 0 ? undefined : list;
+}
+
+/** Parsed instants in words again. */
+function withTimes(value: unknown, key = ''): unknown {
+  if (typeof value === 'number' && TIMES.includes(key)) return rfc3339(value);
+  if (Array.isArray(value)) return value.map((one) => withTimes(one));
+  if (typeof value !== 'object' || value === null) return value;
+  if (typeof (value as { coefficient?: unknown }).coefficient === 'bigint') return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withTimes(part, name)]));
+}
+
+const TIMES = ['starting_at', 'ending_before', 'timestamp', 'update_contract_end_date'];

@@ -1,0 +1,119 @@
+import type { DraftInvoice } from '../../../domain/contract/draft.js';
+import type { DraftLine } from '../../../domain/contract/lines.js';
+import type { ProductType } from '../../../domain/contract/terms.js';
+import { isZero, toText } from '../../../domain/decimal.js';
+import type { Instant } from '../../../domain/period.js';
+import { type JsonObject, type JsonValue, jsonNumber } from '../../../json.js';
+import type { ContractRecord } from '../../../domain/contract/contract.js';
+import { creditType, rateObject, rfc3339 } from '../render.js';
+import { numberOf, present, type Units } from './common.js';
+
+/** What an invoice shows beside itself. */
+export interface InvoiceContext {
+  /** Of the customer in this dialect. */
+  customerUuid: string;
+  customerCustomFields: Readonly<Record<string, string>>;
+  contracts: ReadonlyMap<string, ContractRecord>;
+  units: Units;
+  products: ReadonlyMap<string, { tags: readonly string[]; customFields: Readonly<Record<string, string>> }>;
+  skipZeroLines: boolean;
+}
+
+export interface ShownInvoice {
+  invoice: DraftInvoice;
+  status: 'DRAFT' | 'FINALIZED' | 'VOID';
+  finalizedAt: Instant | null;
+  regeneratedFrom: string | null;
+}
+
+const PRODUCT_TYPES: Record<ProductType, string> = {
+  USAGE: 'UsageProductListItem',
+  SUBSCRIPTION: 'SubscriptionProductListItem',
+  COMPOSITE: 'CompositeProductListItem',
+  FIXED: 'FixedProductListItem',
+  PRO_SERVICE: 'ProServiceProductListItem',
+};
+
+/** Metronome's invoice object (docs.metronome.com/api-reference/invoices). */
+export function invoiceObject(context: InvoiceContext, shown: ShownInvoice): JsonObject {
+  const { invoice } = shown;
+  const contract = context.contracts.get(invoice.contractId);
+  const lines = context.skipZeroLines
+    ? invoice.lines.filter(({ quantity }) => quantity === null || !isZero(quantity))
+    : invoice.lines;
+  return {
+    id: invoice.invoiceId,
+    customer_id: context.customerUuid,
+    contract_id: invoice.contractId,
+    type: invoice.type,
+    status: shown.status,
+    credit_type: creditType(context.units, invoice.creditTypeId),
+    total: jsonNumber(invoice.total),
+    ...(invoice.period === null
+      ? {}
+      : {
+          start_timestamp: rfc3339(invoice.period.start),
+          end_timestamp: rfc3339(invoice.period.end),
+        }),
+    issued_at: rfc3339(invoice.issuedAt),
+    line_items: lines.map((line) => lineObject(context, line)),
+    net_payment_terms_days: contract?.document.netPaymentTermsDays ?? undefined,
+    customer_custom_fields: context.customerCustomFields,
+    contract_custom_fields: contract?.customFields ?? {},
+    custom_fields: {},
+    billable_status: 'billable',
+    external_invoice: null,
+    ...(shown.regeneratedFrom === null ? {} : { regenerated_from_invoice_id: shown.regeneratedFrom }),
+    ...(shown.finalizedAt === null ? {} : { created_at: rfc3339(shown.finalizedAt) }),
+  };
+}
+
+function lineObject(context: InvoiceContext, line: DraftLine): JsonObject {
+  const product = line.productId === null ? undefined : context.products.get(line.productId);
+  return present({
+    name: line.name,
+    type: line.type === 'composite' ? 'usage' : line.type,
+    credit_type: creditType(context.units, line.creditTypeId),
+    quantity: numberOf(line.quantity),
+    unit_price: numberOf(line.unitPrice),
+    total: jsonNumber(line.total),
+    list_price: line.listRate === null ? undefined : rateObject(line.listRate, context.units),
+    product_id: line.productId,
+    product_type: line.productType === null ? undefined : PRODUCT_TYPES[line.productType],
+    product_tags: product?.tags,
+    product_custom_fields: product?.customFields,
+    starting_at: line.period === null ? undefined : rfc3339(line.period.start),
+    ending_before: line.period === null ? undefined : rfc3339(line.period.end),
+    ...payer(line),
+    pricing_group_values: nonEmpty(line.pricingGroupValues),
+    presentation_group_values: nonEmpty(line.presentationGroupValues),
+    tier:
+      line.tier === null
+        ? undefined
+        : present({
+            level: line.tier.level,
+            starting_at: toText(line.tier.startingAt),
+            size: line.tier.size === null ? undefined : toText(line.tier.size),
+          }),
+    is_prorated: line.type === 'subscription' ? line.isProrated : undefined,
+    subscription_id: line.subscriptionId,
+    scheduled_charge_id: line.scheduledChargeId,
+  });
+}
+
+function payer({ balance, type }: DraftLine): Readonly<Record<string, JsonValue>> {
+  if (balance === null) return {};
+  const postpaid = balance.type === 'POSTPAID';
+  return {
+    commit_id: balance.id,
+    commit_segment_id: balance.segmentId,
+    commit_type: postpaid ? 'PostpaidCommit' : 'PrepaidCommit',
+    applied_commit_or_credit:
+      type === 'applied_commit_or_credit' ? { id: balance.id, type: balance.type } : undefined,
+    postpaid_commit: postpaid ? { id: balance.id } : undefined,
+  };
+}
+
+function nonEmpty(values: Readonly<Record<string, string | null>>): JsonValue {
+  return Object.keys(values).length === 0 ? undefined : values;
+}

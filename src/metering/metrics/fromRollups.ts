@@ -1,0 +1,366 @@
+import { increments, type WindowReading } from '../../domain/contract/aggregation.js';
+import { pieceIndexAt } from '../../domain/contract/cuts.js';
+import { aggregatedValue, groupValues, matchesFilters } from '../../domain/contract/metric.js';
+import {
+  add,
+  type Decimal,
+  decimalFromBigint,
+  isZero,
+  ONE,
+  parseDecimal,
+  subtract,
+  ZERO,
+} from '../../domain/decimal.js';
+import type { Instant, Period } from '../../domain/period.js';
+import type { Queryable } from '../../storage/db.js';
+import { addSums, HOUR_MS, iso, type Sums, sumsOf } from '../rollup.js';
+import { type Dimensions, groupKeyFor, partRange, shortened } from './dimensions.js';
+import { spansOf } from './grains.js';
+import {
+  groupId,
+  type GroupReading,
+  type MetricTarget,
+  neededNames,
+  passesFilters,
+  projected,
+  type ReadingQuery,
+} from './reading.js';
+
+/** One group of a target, with the series that it is made of: one for each name of the customer, or more. */
+export interface Group {
+  target: number;
+  ordinal: number;
+  dimensions: Dimensions;
+  windows: Map<number, Sums>;
+  /** For UNIQUE: texts by window. */
+  distinct: Map<number, Decimal>;
+}
+
+interface SeriesGroups {
+  groups: Group[];
+  seriesIds: string[];
+  /** The group of each series, by its ordinal. */
+  owners: number[];
+}
+
+interface SeriesRow {
+  target: number;
+  seriesId: string;
+  dimensions: Record<string, string | null>;
+}
+
+/** The groups of usage that each target has ever had. */
+export async function findGroups(
+  q: Queryable,
+  targets: readonly MetricTarget[],
+  query: ReadingQuery,
+): Promise<SeriesGroups> {
+  const ranges = targets.map((target) => partRange(groupKeyFor(target.metric, neededNames(target)) ?? null));
+  const rows = await q.queryNamed<SeriesRow>(
+    'metrics_groups',
+    `select w.target::integer - 1 as target, s.series_id::text as "seriesId", s.dimensions
+     from unnest($3::text[], $4::text[], $5::text[]) with ordinality as w (metric_id, low, high, target)
+     join usage_series s on s.account_id = $1 and s.meter_id = w.metric_id and s.customer_id = any($2::text[])
+       and s.dimension_key >= w.low and s.dimension_key < w.high`,
+    [
+      query.accountId,
+      query.customerKeys,
+      targets.map(({ metric }) => metric.id),
+      ranges.map(({ low }) => low),
+      ranges.map(({ high }) => high),
+    ],
+  );
+  const found = new GroupPool(targets);
+  const seriesIds: string[] = [];
+  const owners: number[] = [];
+  for (const { target, seriesId, dimensions } of rows) {
+    if (!passesFilters(dimensions, targets[target]?.filters ?? [])) continue;
+    seriesIds.push(seriesId);
+    owners.push(found.get(target, dimensions).ordinal);
+  }
+  return { groups: found.groups, seriesIds, owners };
+}
+
+class GroupPool {
+  readonly groups: Group[];
+  readonly #targets: readonly MetricTarget[];
+  readonly #known = new Map<string, Group>();
+
+  constructor(targets: readonly MetricTarget[], groups: Group[] = []) {
+    this.#targets = targets;
+    this.groups = groups;
+    for (const group of groups) this.#known.set(this.#id(group.target, group.dimensions), group);
+  }
+
+  #id(target: number, dimensions: Dimensions): string {
+    return `${target} ${groupId(dimensions, this.#targets[target]?.names ?? [])}`;
+  }
+
+  get(target: number, dimensions: Dimensions): Group {
+    const id = this.#id(target, dimensions);
+    let group = this.#known.get(id);
+    if (group === undefined) {
+      group = {
+        target,
+        ordinal: this.groups.length,
+        dimensions: projected(dimensions, this.#targets[target]?.names ?? []),
+        windows: new Map(),
+        distinct: new Map(),
+      };
+      this.groups.push(group);
+      this.#known.set(id, group);
+    }
+    return group;
+  }
+}
+
+/**
+ * Reads targets whose aggregation follows from rollups, in a few statements whose cost does not grow with the number of
+ * events. Every bound of a window must be on a whole hour. Answers for each target.
+ */
+export async function readFromRollups(
+  q: Queryable,
+  targets: readonly MetricTarget[],
+  query: ReadingQuery,
+): Promise<GroupReading[][]> {
+  const answers: GroupReading[][] = targets.map(() => []);
+  if (targets.length === 0) return answers;
+  const found = await findGroups(q, targets, query);
+  const typeOf = ({ target }: Group) => targets[target]?.metric.aggregation.type;
+  await readSums(
+    q,
+    part(found, (group) => !['LATEST', 'UNIQUE'].includes(typeOf(group) ?? '')),
+    query,
+  );
+  await readLatest(
+    q,
+    part(found, (group) => typeOf(group) === 'LATEST'),
+    query,
+  );
+  await readDistinct(
+    q,
+    part(found, (group) => typeOf(group) === 'UNIQUE'),
+    query,
+  );
+  await addExtra(q, targets, found, query);
+  for (const group of found.groups) {
+    answers[group.target]?.push(readGroup(targets[group.target] as MetricTarget, query, group));
+  }
+  return answers;
+}
+
+function part(found: SeriesGroups, wanted: (group: Group) => boolean): SeriesGroups {
+  const seriesIds: string[] = [];
+  const owners: number[] = [];
+  found.seriesIds.forEach((seriesId, index) => {
+    const owner = found.owners[index] as number;
+    if (!wanted(found.groups[owner] as Group)) return;
+    seriesIds.push(seriesId);
+    owners.push(owner);
+  });
+  return { groups: found.groups, seriesIds, owners };
+}
+
+function spanParameters({ seriesIds, owners }: SeriesGroups, { windows }: ReadingQuery): unknown[] {
+  const spans = spansOf(windows);
+  return [
+    `{${seriesIds.join(',')}}`,
+    `{${owners.join(',')}}`,
+    spans.map(({ grain }) => grain),
+    spans.map(({ start }) => iso(start)),
+    spans.map(({ end }) => iso(end)),
+    windows.map(({ start }) => iso(start)),
+  ];
+}
+
+// One lateral query a series and span, so that each is one index range whatever the planner thinks of the arrays.
+const EACH_SPAN = `
+  from unnest($1::bigint[], $2::integer[]) as w (series_id, owner)
+  cross join unnest($3::smallint[], $4::timestamptz[], $5::timestamptz[]) as p (grain, starts, ends)`;
+const ROLLUPS_OF_SPAN = `
+  from usage_rollups r
+  where r.series_id = w.series_id and r.grain = p.grain and r.bucket >= p.starts and r.bucket < p.ends and r.count > 0`;
+const PIECE = 'width_bucket(r.bucket, $6::timestamptz[]) - 1';
+
+async function readSums(q: Queryable, found: SeriesGroups, query: ReadingQuery): Promise<void> {
+  if (found.seriesIds.length === 0) return;
+  const rows = await q.queryNamed<{
+    owner: number;
+    piece: number;
+    count: bigint;
+    total: string;
+    max: string | null;
+  }>(
+    'metrics_sums',
+    `select w.owner, f.* ${EACH_SPAN}
+     cross join lateral (
+       select ${PIECE} as piece, sum(r.count)::bigint as count, sum(r.total) as total, max(r.max) as max
+       ${ROLLUPS_OF_SPAN} group by 1
+     ) as f`,
+    spanParameters(found, query),
+  );
+  for (const { owner, piece, count, total, max } of rows) {
+    const highest = max === null ? null : parseDecimal(max);
+    const latest = { timestamp: 0, arrival: 0n, value: null };
+    merge(found, owner, piece, { count, total: parseDecimal(total), max: highest, latest });
+  }
+}
+
+/** A group may have several series, and a window several spans. */
+function merge({ groups }: SeriesGroups, owner: number, piece: number, sums: Sums): void {
+  const windows = groups[owner]?.windows;
+  const before = windows?.get(piece);
+  windows?.set(piece, before === undefined ? sums : addSums(before, sums));
+}
+
+async function readLatest(q: Queryable, found: SeriesGroups, query: ReadingQuery): Promise<void> {
+  if (found.seriesIds.length === 0) return;
+  const rows = await q.queryNamed<{
+    owner: number;
+    piece: number;
+    value: string;
+    timestamp: Instant;
+    arrival: bigint;
+  }>(
+    'metrics_latest',
+    `select w.owner, f.* ${EACH_SPAN}
+     cross join lateral (
+       select distinct on (1) ${PIECE} as piece, r.last_value as value, r.last_time as timestamp,
+         r.last_arrival as arrival
+       ${ROLLUPS_OF_SPAN} order by 1, r.last_time desc, r.last_arrival desc
+     ) as f`,
+    spanParameters(found, query),
+  );
+  for (const { owner, piece, ...latest } of rows) {
+    const value = parseDecimal(latest.value);
+    const sums = sumsOf({ timestamp: latest.timestamp, arrival: latest.arrival, value });
+    merge(found, owner, piece, sums);
+  }
+}
+
+async function readDistinct(q: Queryable, found: SeriesGroups, query: ReadingQuery): Promise<void> {
+  if (found.seriesIds.length === 0) return;
+  const first = query.windows[0]?.start ?? 0;
+  const last = query.windows.at(-1)?.end ?? 0;
+  // A text counts in the piece where it came first, or in every one where it came.
+  const [piece, grouping] =
+    query.mode === 'running'
+      ? ['min(t.bucket)', '']
+      : ['t.bucket', ', width_bucket(t.bucket, $3::timestamptz[])'];
+  const rows = await q.queryNamed<{ owner: number; piece: number; count: bigint }>(
+    `metrics_distinct_${query.mode}`,
+    `select owner, piece, count(*) as count from (
+       select w.owner, width_bucket(${piece}, $3::timestamptz[]) - 1 as piece
+       from unnest($1::bigint[], $2::integer[]) as w (series_id, owner)
+       join usage_texts t on t.series_id = w.series_id and t.bucket >= $4 and t.bucket < $5
+       group by w.owner, t.text${grouping}
+     ) as firsts group by owner, piece`,
+    [
+      `{${found.seriesIds.join(',')}}`,
+      `{${found.owners.join(',')}}`,
+      query.windows.map(({ start }) => iso(start)),
+      iso(first),
+      iso(last),
+    ],
+  );
+  for (const { owner, piece: index, count } of rows) {
+    found.groups[owner]?.distinct.set(index, decimalFromBigint(count));
+  }
+}
+
+/** After everything that is stored. */
+const EXTRA_ARRIVAL = 1n << 62n;
+
+async function addExtra(
+  q: Queryable,
+  targets: readonly MetricTarget[],
+  found: SeriesGroups,
+  query: ReadingQuery,
+): Promise<void> {
+  if (query.extraEvents.length === 0) return;
+  const pool = new GroupPool(targets, found.groups);
+  const texts: { group: Group; text: string; at: Instant }[] = [];
+  targets.forEach((target, number) => {
+    query.extraEvents.forEach((event, index) => {
+      const value = matchesFilters(target.metric, event) ? aggregatedValue(target.metric, event) : null;
+      const dimensions = groupValues(event, neededNames(target));
+      const at = event.timestamp;
+      const isInside = (query.windows[0]?.start ?? 0) <= at && at < (query.windows.at(-1)?.end ?? 0);
+      if (value === null || !isInside || !passesFilters(dimensions, target.filters)) return;
+      const group = pool.get(number, dimensions);
+      if (typeof value === 'string') texts.push({ group, text: shortened(value), at });
+      else {
+        const arrival = EXTRA_ARRIVAL + BigInt(index);
+        const counted = target.metric.aggregation.type === 'COUNT' ? null : value;
+        const sums = sumsOf({ timestamp: at, arrival, value: counted });
+        const place = pieceIndexAt(query.windows, at);
+        const before = group.windows.get(place);
+        group.windows.set(place, before === undefined ? sums : addSums(before, sums));
+      }
+    });
+  });
+  if (texts.length > 0) await addExtraTexts(q, found, query, texts);
+}
+
+/** Where each text came first among those stored decides what the extra ones add. */
+async function addExtraTexts(
+  q: Queryable,
+  found: SeriesGroups,
+  query: ReadingQuery,
+  texts: readonly { group: Group; text: string; at: Instant }[],
+): Promise<void> {
+  const rows = await q.queryNamed<{ owner: number; text: string; first: Instant }>(
+    'metrics_first_texts',
+    `select w.owner, t.text, min(t.bucket) as first
+     from unnest($1::bigint[], $2::integer[]) as w (series_id, owner)
+     join usage_texts t on t.series_id = w.series_id and t.bucket >= $3 and t.bucket < $4 and t.text = any($5::text[])
+     group by 1, 2`,
+    [
+      `{${found.seriesIds.join(',')}}`,
+      `{${found.owners.join(',')}}`,
+      iso(query.windows[0]?.start ?? 0),
+      iso(query.windows.at(-1)?.end ?? 0),
+      [...new Set(texts.map(({ text }) => text))],
+    ],
+  );
+  const firsts = new Map(rows.map(({ owner, text, first }) => [`${owner} ${text}`, first]));
+  for (const { group, text, at } of texts) {
+    const key = `${group.ordinal} ${text}`;
+    const known = firsts.get(key);
+    if (known !== undefined && known <= at) continue;
+    firsts.set(key, at);
+    const change = (instant: Instant, by: (count: Decimal) => Decimal) => {
+      const index = pieceIndexAt(query.windows, instant);
+      group.distinct.set(index, by(group.distinct.get(index) ?? ZERO));
+    };
+    change(at, (count) => add(count, ONE));
+    if (known !== undefined) change(known, (count) => subtract(count, ONE));
+  }
+}
+
+function readGroup({ metric }: MetricTarget, query: ReadingQuery, group: Group): GroupReading {
+  const { dimensions } = group;
+  const byIndex = <T>(values: ReadonlyMap<number, T>) => [...values].sort(([a], [b]) => a - b);
+  if (metric.aggregation.type === 'UNIQUE') {
+    const windows = byIndex(group.distinct).map(([index, quantity]) => ({ index, quantity }));
+    return { dimensions, windows: windows.filter(({ quantity }) => !isZero(quantity)) };
+  }
+  const used = byIndex(group.windows).filter(([, { count }]) => count > 0n);
+  const readings = used.map(([index, sums]) => asReading(query.windows[index] as Period, sums));
+  const quantities =
+    query.mode === 'running'
+      ? increments(metric.aggregation, readings)
+      : readings.map((reading) => increments(metric.aggregation, [reading])[0] ?? ZERO);
+  return {
+    dimensions,
+    windows: used.map(([index], place) => ({ index, quantity: quantities[place] ?? ZERO })),
+  };
+}
+
+function asReading(window: Period, { count, total, max, latest }: Sums): WindowReading {
+  return { ...window, count, sum: total, max, last: latest.value, texts: [], values: [], levels: [] };
+}
+
+export function isOnHours(windows: readonly Period[]): boolean {
+  return windows.every(({ start, end }) => start % HOUR_MS === 0 && end % HOUR_MS === 0);
+}

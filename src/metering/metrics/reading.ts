@@ -1,0 +1,61 @@
+import type { BillableMetric, MeteredEvent } from '../../domain/contract/metric.js';
+import type { Decimal } from '../../domain/decimal.js';
+import type { Instant, Period } from '../../domain/period.js';
+import type { Dimensions } from './dimensions.js';
+
+/** Only events whose property has one of the values. */
+export interface ValueFilter {
+  name: string;
+  values: readonly string[];
+}
+
+/** What is read of one metric: its usage by the values of these properties. */
+export interface MetricTarget {
+  metric: BillableMetric;
+  names: readonly string[];
+  filters: readonly ValueFilter[];
+}
+
+export interface ReadingQuery {
+  accountId: string;
+  /** Every name under which the customer's events may have been sent. */
+  customerKeys: readonly string[];
+  /** Ascending, without gaps: the pieces of the period. */
+  windows: readonly Period[];
+  /** Until when a level lasts that is metered over time; later it is not known yet. */
+  at: Instant;
+  /** Counted besides those stored, after them where the time is the same. */
+  extraEvents: readonly MeteredEvent[];
+  /**
+   * `running`: what each window adds to the aggregate since the first one's start, as invoices need it. `separate`:
+   * each window by itself.
+   */
+  mode: 'running' | 'separate';
+}
+
+/** The usage of one group of values. */
+export interface GroupReading {
+  dimensions: Dimensions;
+  /** By window, ascending; windows in which nothing happened are left out. */
+  windows: { index: number; quantity: Decimal }[];
+}
+
+export function projected(dimensions: Dimensions, names: readonly string[]): Dimensions {
+  return Object.fromEntries(names.map((name) => [name, dimensions[name] ?? null]));
+}
+
+export function passesFilters(dimensions: Dimensions, filters: readonly ValueFilter[]): boolean {
+  return filters.every(({ name, values }) => {
+    const value = dimensions[name] ?? null;
+    return value !== null && values.includes(value);
+  });
+}
+
+export function groupId(dimensions: Dimensions, names: readonly string[]): string {
+  return JSON.stringify(names.map((name) => dimensions[name] ?? null));
+}
+
+/** Every property that the target must be able to tell apart. */
+export function neededNames({ names, filters }: MetricTarget): string[] {
+  return [...new Set([...names, ...filters.map(({ name }) => name)])];
+}

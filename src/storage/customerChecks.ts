@@ -1,0 +1,204 @@
+import type { Instant } from '../domain/period.js';
+import { type Queryable, timestamp } from './db.js';
+
+export interface CheckRef {
+  accountId: string;
+  customerId: string;
+}
+
+/** A customer to look at. `requests` is what was asked for before the look. */
+export interface CustomerCheck extends CheckRef {
+  requests: bigint;
+}
+
+/** How long a claim lasts when its process dies. */
+const CLAIM = `interval '30 seconds'`;
+/** Between two looks at one customer, however much usage arrives. */
+const SPACING = `interval '150 milliseconds'`;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Asks for a look at the customer once the transaction is committed. */
+export async function requestCheck(q: Queryable, { accountId, customerId }: CheckRef): Promise<void> {
+  await q.queryNamed(
+    'request_check',
+    `insert into customer_checks as k (account_id, customer_id, test_clock_id, requests, pending_since)
+     select account_id, id, test_clock_id, 1, clock_timestamp() from customers where account_id = $1 and id = $2
+     on conflict (account_id, customer_id) do update set requests = k.requests + 1, watched = true,
+       pending_since = coalesce(k.pending_since, excluded.pending_since)`,
+    [accountId, customerId],
+  );
+}
+
+/** Asks for a look at everybody of the account who has contracts or balances, for an alert about all of them. */
+export async function requestChecksOfAccount(q: Queryable, accountId: string): Promise<void> {
+  await q.query(
+    `insert into customer_checks as k (account_id, customer_id, test_clock_id, requests, pending_since)
+     select c.account_id, c.id, c.test_clock_id, 1, clock_timestamp() from customers c
+     where c.account_id = $1 and c.deleted_at is null
+       and (exists (select from contracts k where k.account_id = $1 and k.customer_id = c.id)
+         or exists (select from balances b where b.account_id = $1 and b.customer_id = c.id))
+     order by c.account_id, c.id
+     on conflict (account_id, customer_id) do update set requests = k.requests + 1, watched = true,
+       pending_since = coalesce(k.pending_since, excluded.pending_since)`,
+    [accountId],
+  );
+}
+
+/** Asks for a look at everybody who is watched and has a contract on the rate card: all their drafts have changed. */
+export async function requestChecksOfRateCard(
+  q: Queryable,
+  accountId: string,
+  rateCardId: string,
+): Promise<void> {
+  await q.query(
+    `with held as materialized (
+       select k.account_id, k.customer_id from customer_checks k
+       where k.account_id = $1 and k.watched and k.customer_id in (
+         select c.customer_id from contracts c
+         where c.account_id = $1 and c.rate_card_id = $2 and c.archived_at is null)
+       order by k.account_id, k.customer_id for update of k
+     )
+     update customer_checks k set requests = k.requests + 1,
+       pending_since = coalesce(k.pending_since, clock_timestamp())
+     from held where k.account_id = held.account_id and k.customer_id = held.customer_id`,
+    [accountId, rateCardId],
+  );
+}
+
+/**
+ * Notes that usage has arrived under these names (an id in either dialect, or an alias), in the transaction that
+ * stores it. Only customers that are watched are touched; they are locked in one order.
+ */
+export async function requestChecksOfUsage(
+  q: Queryable,
+  senders: readonly { accountId: string; key: string }[],
+): Promise<void> {
+  if (senders.length === 0) return;
+  const distinct = new Map(senders.map((sender) => [`${sender.accountId}\n${sender.key}`, sender]));
+  const all = [...distinct.values()];
+  await q.queryNamed(
+    'request_checks_of_usage',
+    `with named as (
+       select c.account_id, c.id from unnest($1::text[], $2::text[]) as w (account_id, key)
+         join customers c on c.account_id = w.account_id and c.id = w.key
+       union
+       select c.account_id, c.id from unnest($1::text[], $3::uuid[]) as w (account_id, uuid)
+         join customers c on c.account_id = w.account_id and c.uuid = w.uuid
+       union
+       select a.account_id, a.customer_id from unnest($1::text[], $2::text[]) as w (account_id, key)
+         join ingest_aliases a on a.account_id = w.account_id and a.alias = w.key
+     ), held as materialized (
+       select k.account_id, k.customer_id from named n
+       join customer_checks k on k.account_id = n.account_id and k.customer_id = n.id
+       where k.watched order by k.account_id, k.customer_id for update of k
+     )
+     update customer_checks k set requests = k.requests + 1,
+       pending_since = coalesce(k.pending_since, clock_timestamp())
+     from held where k.account_id = held.account_id and k.customer_id = held.customer_id and k.watched`,
+    [
+      all.map(({ accountId }) => accountId),
+      all.map(({ key }) => key),
+      all.map(({ key }) => (UUID.test(key) ? key : null)),
+    ],
+  );
+}
+
+/** Takes up to `limit` customers that should be looked at, those that have waited longest first. */
+export function claimChecks(q: Queryable, now: Instant, limit: number): Promise<CustomerCheck[]> {
+  return q.queryNamed<CustomerCheck>(
+    'claim_checks',
+    `with waiting as (
+       (select account_id, customer_id, pending_since as since from customer_checks
+        where pending_since is not null order by pending_since limit $2 * 4)
+       union all
+       (select account_id, customer_id, next_look_at from customer_checks
+        where test_clock_id is null and next_look_at <= $1 order by next_look_at limit $2)
+     ), free as (
+       select k.account_id, k.customer_id from waiting w join customer_checks k using (account_id, customer_id)
+       where (k.claimed_until is null or k.claimed_until <= clock_timestamp())
+         and (k.looked_at is null or k.looked_at <= clock_timestamp() - ${SPACING})
+       order by w.since limit $2 for update of k skip locked
+     )
+     update customer_checks k set claimed_until = clock_timestamp() + ${CLAIM}
+     from (select distinct account_id, customer_id from free) f
+     where k.account_id = f.account_id and k.customer_id = f.customer_id
+     returning k.account_id as "accountId", k.customer_id as "customerId", k.requests`,
+    [timestamp(now), limit],
+  );
+}
+
+/** Whether anybody waits at all; cheap, for the polling in quiet times. */
+export async function hasChecks(q: Queryable, now: Instant): Promise<boolean> {
+  const rows = await q.queryNamed<{ waiting: boolean }>(
+    'has_checks',
+    `select exists (select from customer_checks where pending_since is not null)
+       or exists (select from customer_checks where test_clock_id is null and next_look_at <= $1) as waiting`,
+    [timestamp(now)],
+  );
+  return rows[0]?.waiting === true;
+}
+
+/** What a look has found about looking again. */
+export interface CheckResult {
+  watched: boolean;
+  nextLookAt: Instant | null;
+}
+
+/** Ends a look, in its own transaction: what was asked for meanwhile stays to be done. */
+export async function finishCheck(q: Queryable, check: CustomerCheck, result: CheckResult): Promise<void> {
+  await q.queryNamed(
+    'finish_check',
+    `update customer_checks set claimed_until = null, looked_at = clock_timestamp(), next_look_at = $5,
+       pending_since = case when requests > $3 then clock_timestamp() end,
+       watched = case when requests > $3 then watched else $4 end
+     where account_id = $1 and customer_id = $2`,
+    [check.accountId, check.customerId, check.requests, result.watched, timestamp(result.nextLookAt)],
+  );
+}
+
+/** Gives a claim back without a look, to be tried again. */
+export async function releaseCheck(q: Queryable, { accountId, customerId }: CheckRef): Promise<void> {
+  await q.query(
+    `update customer_checks set claimed_until = clock_timestamp() + interval '1 second'
+     where account_id = $1 and customer_id = $2`,
+    [accountId, customerId],
+  );
+}
+
+/** Whether a look at the customer was asked for and has not been made. */
+export async function isCheckPending(q: Queryable, accountId: string, customerId: string): Promise<boolean> {
+  const rows = await q.query<{ one: number }>(
+    `select 1 as one from customer_checks
+     where account_id = $1 and customer_id = $2 and pending_since is not null`,
+    [accountId, customerId],
+  );
+  return rows.length > 0;
+}
+
+/** What waits on a test clock, whoever has claimed it. */
+export function findPendingOnClock(
+  q: Queryable,
+  accountId: string,
+  testClockId: string,
+): Promise<CustomerCheck[]> {
+  return q.query<CustomerCheck>(
+    `select account_id as "accountId", customer_id as "customerId", requests from customer_checks
+     where account_id = $1 and test_clock_id = $2 and pending_since is not null order by customer_id`,
+    [accountId, testClockId],
+  );
+}
+
+/** Customers of a test clock for whom something changes by itself by `until`, the earliest instant first. */
+export function findLooksOnClock(
+  q: Queryable,
+  accountId: string,
+  testClockId: string,
+  until: Instant,
+): Promise<(CustomerCheck & { dueAt: Instant })[]> {
+  return q.query<CustomerCheck & { dueAt: Instant }>(
+    `select account_id as "accountId", customer_id as "customerId", requests, next_look_at as "dueAt"
+     from customer_checks where account_id = $1 and test_clock_id = $2 and next_look_at <= $3
+     order by next_look_at, customer_id`,
+    [accountId, testClockId, timestamp(until)],
+  );
+}
