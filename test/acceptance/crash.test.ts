@@ -93,7 +93,7 @@ async function sendEvents(
   const sending = inLanes(indexes, LANES, async (index) => {
     const subscriber = everyone[index % CUSTOMERS]!;
     const value = `${index + 1}.5`;
-    await stripe.billing.meterEvents.create({
+    await world.badlyConnected.billing.meterEvents.create({
       event_name: meter.event_name,
       timestamp: START + index * 60,
       payload: { stripe_customer_id: subscriber.customer.id, value },
@@ -104,7 +104,9 @@ async function sendEvents(
     acknowledged += 1;
     if (acknowledged === before) reach();
   });
+  const lostBefore = world.answersLost;
   await Promise.all([sending, reached.then(disturb)]);
+  expect(world.answersLost).toBeGreaterThan(lostBefore);
 }
 
 async function usageOf({ customer }: Subscriber): Promise<string> {

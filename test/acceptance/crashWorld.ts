@@ -10,6 +10,8 @@ import { startEngineProcess } from '../support/process.js';
 import type { EngineProcess } from '../support/process.js';
 import { endRecordedServers } from '../support/runDirectory.js';
 import { sleep } from './account.js';
+import { startLossyProxy } from './lossyProxy.js';
+import type { LossyProxy } from './lossyProxy.js';
 
 /** Which process is killed. A server is started again by its engine, an engine by us. */
 export const VICTIMS = ['engine', 'postgres', 'temporal'] as const;
@@ -21,13 +23,17 @@ const DEATHS_WINDOW_MS = 60_000;
 const KILLS_IN_WINDOW_MAX = 3;
 /** The SDK waits 0.5 s, 1 s, 2 s, 4 s, then 5 s between tries: this is well over a minute. */
 const CLIENT_RETRIES = 20;
+const LOSS_EVERY = 10;
 
 /** A real engine on a port of its own, whose processes can be killed one by one. */
 export class CrashWorld {
   /** A client that tries again, with the same idempotency key, until it is answered. */
   readonly stripe: Stripe;
+  /** The same on a bad line: every tenth answer is lost on its way. */
+  readonly badlyConnected: Stripe;
   /** A client that gives up at the first failure. */
   readonly impatient: Stripe;
+  readonly #proxy: LossyProxy;
   #engine: EngineProcess;
   readonly #port: number;
   readonly #agent: Agent;
@@ -37,16 +43,20 @@ export class CrashWorld {
 
   static async start(): Promise<CrashWorld> {
     const port = await findFreePort();
-    return new CrashWorld(await startEngineProcess({ args: ['--port', String(port)] }), port);
+    const engine = await startEngineProcess({ args: ['--port', String(port)] });
+    return new CrashWorld(engine, port, await startLossyProxy(port, LOSS_EVERY));
   }
 
-  private constructor(engine: EngineProcess, port: number) {
+  private constructor(engine: EngineProcess, port: number, proxy: LossyProxy) {
     this.#engine = engine;
     this.#port = port;
+    this.#proxy = proxy;
     this.#agent = new Agent({ keepAlive: true });
     const config = { httpAgent: this.#agent };
     const { api, apiKey } = engine.ready;
-    this.stripe = stripeFor(api, apiKey, { ...config, maxNetworkRetries: CLIENT_RETRIES });
+    const patient = { ...config, maxNetworkRetries: CLIENT_RETRIES };
+    this.stripe = stripeFor(api, apiKey, patient);
+    this.badlyConnected = stripeFor(proxy.url, apiKey, patient);
     this.impatient = stripeFor(api, apiKey, { ...config, maxNetworkRetries: 0 });
     this.#remember();
   }
@@ -57,6 +67,10 @@ export class CrashWorld {
 
   get temporalAddress(): string {
     return this.#engine.ready.temporal;
+  }
+
+  get answersLost(): number {
+    return this.#proxy.lost();
   }
 
   /**
@@ -94,6 +108,7 @@ export class CrashWorld {
   /** Drains the engine and returns every process of it that is still there. */
   async stop(): Promise<ProcessIdentity[]> {
     this.#agent.destroy();
+    await this.#proxy.close();
     await this.#engine.stop();
     const survivors = this.#seen.filter((one) => isSameProcessAlive(one));
     await endRecordedServers(this.#engine.dataDir);

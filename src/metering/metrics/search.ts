@@ -1,7 +1,7 @@
 import type { MeteredEvent } from '../../domain/contract/metric.js';
 import type { Instant } from '../../domain/period.js';
 import type { Database } from '../../storage/db.js';
-import { findIdentifiers, holdGenerations } from '../identifiers.js';
+import { findIdentifiers } from '../identifiers.js';
 import { iso } from '../rollup.js';
 
 /** A stored event of either client. */
@@ -21,9 +21,8 @@ export function searchEvents(
   transactionIds: readonly string[],
 ): Promise<FoundEvent[]> {
   return db.transaction(async (tx) => {
-    const { generations } = await holdGenerations(tx);
     const wanted = transactionIds.map((identifier) => ({ accountId, identifier }));
-    const places = await findIdentifiers(tx, generations, wanted);
+    const places = await findIdentifiers(tx, wanted);
     const rows = await tx.queryNamed<{
       ordinal: number;
       customerKey: string;
