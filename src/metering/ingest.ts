@@ -3,13 +3,13 @@ import { BillingError } from '../domain/errors.js';
 import type { Instant } from '../domain/period.js';
 import { type Database, sqlState, type Transaction } from '../storage/db.js';
 import type { EventOutcome, IncomingEvent, RefusedEvent } from './event.js';
+import { GroupCommit } from './groupCommit.js';
 import { IDENTIFIER_RETENTION_MS, rotateIdentifiers } from './identifiers.js';
 import { KnownMeters } from './lookUp.js';
 import { createPartitions, type Partitions } from './partitions.js';
 import { type PreparedEvent, prepareEvent } from './prepare.js';
 import { resolveAllEvents } from './metrics/resolveSent.js';
 import type { ResolvedEvent } from './resolve.js';
-import { BATCH_EVENTS_MAX as WRITE_EVENTS_MAX } from './stored.js';
 import { writeEvents, writeEventsInto } from './write.js';
 
 export type { EventOutcome, IncomingEvent, StoredMeterEvent } from './event.js';
@@ -19,7 +19,8 @@ export interface Ingest {
   /**
    * Answers for every event, in order. Rejects with `too_many_requests` when too much is waiting already, and with
    * `unavailable` when the database could not be asked; then nothing is known to be stored and the same call may be
-   * made again.
+   * made again. A large call takes several transactions; events of one that failed while others were stored are refused
+   * with `unavailable`.
    */
   ingest(accountId: string, events: readonly IncomingEvent[]): Promise<EventOutcome[]>;
   /**
@@ -47,44 +48,33 @@ export interface IngestDeps {
   /** Called after each commit that stored something. */
   onCommitted?(): void;
   /** Transactions at a time. */
-  writers?: number;
-  /** Events of one transaction; a single call may exceed it by its own size. */
+  lanes?: number;
+  /** Events of one transaction. */
   batchEventsMax?: number;
   /** Events waiting beyond which calls are turned away. */
   queuedEventsMax?: number;
 }
 
-interface Job {
-  prepared: PreparedEvent[];
-  /** Where the prepared events belong among the answers. */
-  places: number[];
-  outcomes: EventOutcome[];
-  resolve(outcomes: EventOutcome[]): void;
-  reject(error: unknown): void;
-}
-
-const WRITERS = 2;
-const BATCH_EVENTS_MAX = 5_000;
+const LANES = 2;
+const BATCH_EVENTS_MAX = 1_000;
 const QUEUED_EVENTS_MAX = 50_000;
 const ROTATION_CHECK_MS = 3_600_000;
 /** A batch that is wrongly taken to be all new is written twice; after one, so many are written with care. */
 const CAREFUL_BATCHES = 20;
 const NO_PARTITION = '23514';
+const DEFAULT_CUSTOMER_KEY = 'stripe_customer_id';
 
-/** Starts the writers. They live as long as there is something to write, so there is nothing to stop. */
+/** Starts nothing: its writers live as long as there is something to write, so there is nothing to stop. */
 export function createIngest(deps: IngestDeps): Ingest {
-  return new GroupCommit(deps);
+  return new EventIngest(deps);
 }
 
-class GroupCommit implements Ingest {
+class EventIngest implements Ingest {
   readonly #deps: IngestDeps;
+  readonly #commits: GroupCommit;
   readonly #partitions: Partitions;
   readonly #knownMeters = new KnownMeters();
   readonly #watchedAccounts = new Set<string>();
-  readonly #queue: Job[] = [];
-  readonly #idle: (() => void)[] = [];
-  #queuedEvents = 0;
-  #running = 0;
   #rotationCheckedAt = 0;
   /** Batches that are still expected to bring used identifiers, because one before them did. */
   #carefulBatches = 0;
@@ -92,30 +82,27 @@ class GroupCommit implements Ingest {
   constructor(deps: IngestDeps) {
     this.#deps = deps;
     this.#partitions = createPartitions(deps.db);
-  }
-
-  ingest(accountId: string, events: readonly IncomingEvent[]): Promise<EventOutcome[]> {
-    if (!this.hasRoom()) return Promise.reject(tooManyWaiting());
-    if (events.length > WRITE_EVENTS_MAX - BATCH_EVENTS_MAX) {
-      return Promise.reject(new RangeError(`${events.length} events are too many for one call`));
-    }
-    return new Promise((resolve, reject) => {
-      const job: Job = { prepared: [], places: [], outcomes: [], resolve, reject };
-      events.forEach((event, index) => {
-        const prepared = prepareEvent(accountId, event);
-        if ('status' in prepared) job.outcomes[index] = prepared;
-        else {
-          job.prepared.push(prepared);
-          job.places.push(index);
-        }
-      });
-      if (job.prepared.length === 0) resolve(job.outcomes);
-      else this.#enqueue(job);
+    this.#commits = new GroupCommit({
+      log: deps.log,
+      write: (events) => this.#write(events),
+      onCommitted: () => deps.onCommitted?.(),
+      customerOf: (accountId, event) => this.#customerOf(accountId, event),
+      lanes: deps.lanes ?? LANES,
+      batchEventsMax: deps.batchEventsMax ?? BATCH_EVENTS_MAX,
     });
   }
 
+  ingest(accountId: string, events: readonly IncomingEvent[]): Promise<EventOutcome[]> {
+    return this.hasRoom() ? this.#commits.store(accountId, events) : Promise.reject(tooManyWaiting());
+  }
+
+  #customerOf(accountId: string, { eventName, payload }: IncomingEvent): string {
+    const key = this.#knownMeters.get(accountId, eventName)?.customerKey ?? DEFAULT_CUSTOMER_KEY;
+    return payload[key] ?? '';
+  }
+
   async ready(accountId: string, events: readonly IncomingEvent[]): Promise<ReadyEvents> {
-    const { db, now, onCommitted } = this.#deps;
+    const { db } = this.#deps;
     const refused = new Map<number, RefusedEvent>();
     const prepared: PreparedEvent[] = [];
     const places: number[] = [];
@@ -124,7 +111,7 @@ class GroupCommit implements Ingest {
       if ('status' in one) refused.set(index, one);
       else places[prepared.push(one) - 1] = index;
     });
-    const answers = await resolveAllEvents(db, prepared, now(), this.#knownMeters);
+    const answers = await resolveAllEvents(db, prepared, this.#deps.now(), this.#knownMeters);
     const resolved: ResolvedEvent[] = [];
     answers.forEach((answer, index) => {
       if (isRefused(answer)) refused.set(places[index] as number, answer);
@@ -133,69 +120,19 @@ class GroupCommit implements Ingest {
     await this.#partitions.ensure(resolved.map((event) => event.timestamp));
     return {
       refused,
-      write(tx) {
-        tx.afterCommit(() => onCommitted?.());
+      write: (tx) => {
+        tx.afterCommit(() => this.#deps.onCommitted?.());
         return writeEventsInto(tx, resolved);
       },
     };
   }
 
   hasRoom(): boolean {
-    return this.#queuedEvents < (this.#deps.queuedEventsMax ?? QUEUED_EVENTS_MAX);
+    return this.#commits.waiting < (this.#deps.queuedEventsMax ?? QUEUED_EVENTS_MAX);
   }
 
-  async drain(): Promise<void> {
-    if (this.#running === 0) return;
-    await new Promise<void>((resolve) => this.#idle.push(resolve));
-  }
-
-  #enqueue(job: Job): void {
-    this.#queue.push(job);
-    this.#queuedEvents += job.prepared.length;
-    if (this.#running >= (this.#deps.writers ?? WRITERS)) return;
-    this.#running += 1;
-    void this.#writeUntilEmpty();
-  }
-
-  async #writeUntilEmpty(): Promise<void> {
-    // Lets the calls of this turn of the event loop come together.
-    await Promise.resolve();
-    for (let jobs = this.#takeJobs(); jobs.length > 0; jobs = this.#takeJobs()) {
-      await this.#writeJobs(jobs);
-    }
-    this.#running -= 1;
-    if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
-  }
-
-  #takeJobs(): Job[] {
-    const max = this.#deps.batchEventsMax ?? BATCH_EVENTS_MAX;
-    let count = 0;
-    let events = 0;
-    for (const job of this.#queue) {
-      if (count > 0 && events + job.prepared.length > max) break;
-      events += job.prepared.length;
-      count += 1;
-    }
-    this.#queuedEvents -= events;
-    return this.#queue.splice(0, count);
-  }
-
-  async #writeJobs(jobs: readonly Job[]): Promise<void> {
-    const events = jobs.flatMap((job) => job.prepared);
-    try {
-      const outcomes = await this.#write(events);
-      let next = 0;
-      for (const job of jobs) {
-        for (const place of job.places) {
-          job.outcomes[place] = outcomes[next] as EventOutcome;
-          next += 1;
-        }
-        job.resolve(job.outcomes);
-      }
-      if (outcomes.some((outcome) => outcome.status === 'stored')) this.#deps.onCommitted?.();
-    } catch (error) {
-      await this.#failOrSplit(jobs, error);
-    }
+  drain(): Promise<void> {
+    return this.#commits.drain();
   }
 
   async #write(events: readonly PreparedEvent[]): Promise<EventOutcome[]> {
@@ -237,20 +174,6 @@ class GroupCommit implements Ingest {
     return outcomes;
   }
 
-  /** One event that Postgres refuses must not fail those that share its batch: they are written apart. */
-  async #failOrSplit(jobs: readonly Job[], error: unknown): Promise<void> {
-    if (isDataError(error) && jobs.length > 1) {
-      const middle = Math.floor(jobs.length / 2);
-      await this.#writeJobs(jobs.slice(0, middle));
-      await this.#writeJobs(jobs.slice(middle));
-      return;
-    }
-    if (!(error instanceof BillingError))
-      this.#deps.log.error({ err: error, events: jobs.length }, 'meter events could not be stored');
-    const failure = isDataError(error) ? error : unavailable();
-    for (const job of jobs) job.reject(failure);
-  }
-
   async #rotateWhenDue(): Promise<void> {
     const now = this.#deps.now();
     if (Math.abs(now - this.#rotationCheckedAt) < ROTATION_CHECK_MS) return;
@@ -272,15 +195,4 @@ export function tooManyWaiting(): BillingError {
 
 function isRefused(answer: ResolvedEvent | RefusedEvent): answer is RefusedEvent {
   return 'status' in answer;
-}
-
-/** A refusal, or classes 22 and 23: the data is at fault, not the server or the connection. */
-function isDataError(error: unknown): boolean {
-  return error instanceof BillingError || /^2[23]/.test(sqlState(error) ?? '');
-}
-
-function unavailable(): BillingError {
-  return new BillingError('unavailable', 'The meter events could not be stored just now. Send them again.', {
-    retry: true,
-  });
 }

@@ -229,7 +229,7 @@ describe('the time of an event', () => {
 
 describe('bounds', () => {
   it('turns calls away while too much is waiting, and takes them again afterwards', async () => {
-    ingest = fixture.ingestWith({ queuedEventsMax: 10, writers: 1, batchEventsMax: 5 });
+    ingest = fixture.ingestWith({ queuedEventsMax: 10, lanes: 1, batchEventsMax: 5 });
     const calls = Array.from({ length: 40 }, () => send('1'));
     const results = await Promise.allSettled(calls);
     const refusals = results.filter((result) => result.status === 'rejected');

@@ -139,17 +139,6 @@ export async function send(
   }
 }
 
-/** Waits until `read` gives something that is not undefined. */
-export async function eventually<T>(read: () => Promise<T | undefined>, ms = 10_000): Promise<T> {
-  const deadline = Date.now() + ms;
-  for (;;) {
-    const value = await read();
-    if (value !== undefined) return value;
-    if (Date.now() > deadline) throw new Error('it did not happen in time');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 type ContractParams = Metronome.V1.ContractCreateParams;
 
 /** A contract of a new customer on a clock of its own. */

@@ -2,15 +2,7 @@ import type { Decimal } from '../decimal.js';
 import type { Instant, Period } from '../period.js';
 import type { ScheduleItem } from './balanceTerms.js';
 
-export type {
-  AccessSegment,
-  Balance,
-  BalanceType,
-  InvoiceSchedule,
-  LedgerEntry,
-  LedgerEntryType,
-  ScheduleItem,
-} from './balanceTerms.js';
+export type { Balance, ScheduleItem } from './balanceTerms.js';
 
 /**
  * The words of a contract as the computation reads them. Every amount and price is an exact Decimal in the

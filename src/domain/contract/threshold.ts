@@ -1,6 +1,5 @@
-import { add, compare, type Decimal, multiply, ONE, parseDecimal, subtract, ZERO } from '../decimal.js';
+import { compare, type Decimal, multiply, ONE, parseDecimal, subtract, ZERO } from '../decimal.js';
 import { invalid } from '../errors.js';
-import type { DraftInvoice } from './draft.js';
 import { roundMoney } from './quantity.js';
 import type { PricingUnit } from './terms.js';
 
@@ -70,11 +69,6 @@ function priceOf(amount: Decimal, discount: ThresholdDiscount | null, currency: 
   const capped = discount?.cap != null && compare(discount.cap.accumulated, discount.cap.amount) >= 0;
   const fraction = discount === null || capped ? ONE : discount.paymentFraction;
   return roundMoney(multiply(amount, fraction), { method: 'HALF_UP', places: currency.places });
-}
-
-/** What the open usage invoices of a contract leave to pay in their own currency. */
-export function accruedSpend(invoices: readonly DraftInvoice[]): Decimal {
-  return invoices.reduce((sum, { total }) => add(sum, total), ZERO);
 }
 
 /**

@@ -11,6 +11,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 export const EVENTS_MAX = 10_000;
 /** Elements deeper than any event; a hostile body must not make the parser keep millions of levels. */
+const TURN_EVENTS = 500;
 const DEPTH_MAX = 32;
 /** What is this short can't be deep enough to matter; a line of NDJSON is. */
 const SHALLOW_LENGTH = 16_384;
@@ -21,19 +22,19 @@ const EVENT_KEYS: ReadonlySet<string> = new Set(['event_name', 'identifier', 'ti
  * The events of a body, in order: a JSON array, NDJSON, or CloudEvents. What is no JSON, too deep or too long is
  * refused whole; an element that is wrong in itself is refused in its place.
  */
-export function readBatch(text: string, contentType: string | undefined): BatchItem[] {
+export async function readBatch(text: string, contentType: string | undefined): Promise<BatchItem[]> {
   const type = (contentType ?? 'application/json').split(';')[0]?.trim().toLowerCase();
   switch (type) {
     case 'application/json':
-      return elements(parseArray(text)).map(readEvent);
+      return mapInTurns(elements(parseArray(text)), readEvent);
     case 'application/x-ndjson':
     case 'application/ndjson':
     case 'application/jsonl':
-      return elements(parseLines(text)).map(readEvent);
+      return mapInTurns(elements(splitLines(text)), readLine);
     case 'application/cloudevents+json':
       return [readCloudEvent(parse(text, 'the body'))];
     case 'application/cloudevents-batch+json':
-      return elements(parseArray(text)).map(readCloudEvent);
+      return mapInTurns(elements(parseArray(text)), readCloudEvent);
     default:
       throw invalid(
         'Invalid request (check that the content type is application/json, application/x-ndjson, ' +
@@ -42,7 +43,7 @@ export function readBatch(text: string, contentType: string | undefined): BatchI
   }
 }
 
-function elements(found: readonly unknown[]): readonly unknown[] {
+function elements<T>(found: readonly T[]): readonly T[] {
   if (found.length > EVENTS_MAX) {
     throw invalid(`At most ${EVENTS_MAX} events are accepted in one request; got ${found.length}.`, {
       code: 'batch_too_long',
@@ -57,18 +58,43 @@ function parseArray(text: string): readonly unknown[] {
   return value as unknown[];
 }
 
-function parseLines(text: string): readonly unknown[] {
-  const found: unknown[] = [];
+interface Line {
+  number: number;
+  text: string;
+}
+
+function splitLines(text: string): Line[] {
+  const found: Line[] = [];
   let start = 0;
-  for (let line = 1; start < text.length; line += 1) {
+  for (let number = 1; start < text.length; number += 1) {
     const newline = text.indexOf('\n', start);
     const end = newline < 0 ? text.length : newline;
     const content = text.slice(start, end).trim();
-    if (content !== '') found.push(parse(content, `line ${line}`));
+    if (content !== '') found.push({ number, text: content });
     if (found.length > EVENTS_MAX) return found;
     start = end + 1;
   }
   return found;
+}
+
+function readLine(line: Line): BatchItem {
+  return readEvent(parse(line.text, `line ${line.number}`));
+}
+
+/** Others get their turn in between: reading a large batch takes as long as many small requests. */
+async function mapInTurns<From, To>(items: readonly From[], map: (item: From) => To): Promise<To[]> {
+  const found: To[] = [];
+  for (const item of items) {
+    found.push(map(item));
+    if (found.length % TURN_EVENTS === 0) await nextTurn();
+  }
+  return found;
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 function parse(text: string, what: string): unknown {

@@ -24,7 +24,7 @@ export const eventBatchEndpoint: RawEndpoint = {
     // Asked before the body is read: turning away must cost less than accepting.
     if (!ctx.core.ingest.hasRoom()) throw tooManyWaiting();
     const text = await readText(ctx.request, BODY_BYTES_MAX);
-    const items = readBatch(text, ctx.request.headers['content-type']);
+    const items = await readBatch(text, ctx.request.headers['content-type']);
     const outcomes = await storeItems(ctx, accountId, items);
     return { status: 200, body: JSON.stringify(batchObject(outcomes)) };
   },

@@ -1,7 +1,5 @@
 import type { Instant, Period } from '../../domain/period.js';
-import { floorTo, HOUR_MS } from '../rollup.js';
-
-export const DAY_MS = 24 * HOUR_MS;
+import { floorTo } from '../rollup.js';
 
 /** The grains of metrics' rollups, the coarsest first. */
 type MetricGrain = 60 | 1440 | 30_000;
