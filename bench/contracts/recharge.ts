@@ -42,11 +42,11 @@ export async function measureRecharge(world: ContractsWorld): Promise<RechargeRe
     customers.push(await createContractCustomer(world, priced.cardId));
   }
   world.note('recharges under load');
-  let loading = true;
+  const enough = new AbortController();
   let events = 0;
   const begun = performance.now();
   const load = (async () => {
-    while (loading) {
+    while (!enough.signal.aborted) {
       const started = performance.now();
       await sendUses(
         world,
@@ -71,7 +71,7 @@ export async function measureRecharge(world: ContractsWorld): Promise<RechargeRe
     await sleep(300);
   }
   const found = await Promise.all(crossings);
-  loading = false;
+  enough.abort();
   await load;
   return {
     eventsPerSecond: (events * 1000) / (performance.now() - begun),

@@ -10,9 +10,13 @@ export function numberOf(value: Decimal | null): JsonValue {
 
 /** The object with those properties that have a value. */
 export function present(properties: Readonly<Record<string, JsonValue>>): JsonObject {
-  return Object.fromEntries(
-    Object.entries(properties).filter(([, value]) => value !== undefined && value !== null),
-  );
+  // A loop, since an invoice may have ten thousand lines of twenty properties.
+  const found: Record<string, JsonValue> = {};
+  for (const name of Object.keys(properties)) {
+    const value = properties[name];
+    if (value !== undefined && value !== null) found[name] = value;
+  }
+  return found;
 }
 
 /** Words of a request that were kept: exact numbers become numbers again. */
