@@ -1,6 +1,7 @@
 // npm run bench: starts real servers, measures, prints a table and, where asked, JSON.
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
+import { measureContracts } from './contracts/index.js';
 import { type MeasuredEngine, startMeasuredEngine } from './engineProcess.js';
 import { type BenchOptions, HELP, parseBenchArgs, type SectionName } from './options.js';
 import { type Goal, renderGoals, renderTable, type SectionResult } from './results.js';
@@ -17,6 +18,14 @@ const MEASURES: Readonly<Record<SectionName, (world: World) => Promise<SectionRe
   signals: measureSignals,
   alerts: measureAlerts,
   memory: measureMemory,
+  contracts: ({ engine, options, note: say }) =>
+    measureContracts({
+      api: engine.api,
+      apiKey: engine.apiKey,
+      events: options.events,
+      cpuSeconds: () => engine.cpuSeconds(),
+      note: say,
+    }),
 };
 
 process.exitCode = await run();

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 /** The parts of the benchmark, in the order in which they run. */
-export const SECTIONS = ['ingest', 'reads', 'signals', 'alerts', 'memory'] as const;
+export const SECTIONS = ['ingest', 'reads', 'signals', 'alerts', 'memory', 'contracts'] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
 export interface BenchOptions {

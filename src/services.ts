@@ -61,7 +61,8 @@ const READINESS_MILLIS_MAX = 3_000;
 export async function startServices(settings: ServiceSettings, context: ServiceContext): Promise<Services> {
   const { logger, shutdown } = context;
   const db = openDatabase(settings.databaseUrl, {
-    onError: (error) => logger.warn({ err: error }, 'lost a connection to Postgres'),
+    // The error holds the whole client; what it says is enough.
+    onError: ({ message }) => logger.warn({ reason: message }, 'lost a connection to Postgres'),
   });
   await shutdown.add('database pool', () => db.close());
   const client = await connectClient(settings.temporal);

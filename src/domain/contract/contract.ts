@@ -116,7 +116,6 @@ export interface ContractDocument {
   spendTrackers: readonly unknown[];
   netPaymentTermsDays: number | null;
   totalContractValue: Decimal | null;
-  packageId: string | null;
   billingProvider: unknown;
   revenueSystem: unknown;
 }

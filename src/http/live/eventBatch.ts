@@ -10,8 +10,9 @@ export type BatchItem = IncomingEvent | RefusedEvent;
 type Json = Readonly<Record<string, unknown>>;
 
 export const EVENTS_MAX = 10_000;
-/** Elements deeper than any event; a hostile body must not make the parser keep millions of levels. */
+/** Read at a stretch; a few milliseconds. */
 const TURN_EVENTS = 500;
+/** Elements deeper than any event; a hostile body must not make the parser keep millions of levels. */
 const DEPTH_MAX = 32;
 /** What is this short can't be deep enough to matter; a line of NDJSON is. */
 const SHALLOW_LENGTH = 16_384;

@@ -21,7 +21,7 @@ export function mountMetronome(app: Express, deps: ServeDeps, endpoints: readonl
   app.use(PREFIX, (request: Request, response: Response) => {
     const message =
       `Unrecognized request URL (${request.method}: ${request.baseUrl}${request.path}). ` +
-      'docs/compatibility.md says what Durabill serves of docs.metronome.com/api-reference.';
+      'docs/metronome.md says what Durabill serves of docs.metronome.com/api-reference.';
     sendMetronomeFailure(
       deps.core,
       response,

@@ -46,7 +46,6 @@ export function contractObject(
     ...present({
       name: contract.name ?? undefined,
       rate_card_id: contract.rateCardId ?? undefined,
-      package_id: document.packageId ?? undefined,
       uniqueness_key: contract.uniquenessKey ?? undefined,
       ending_before: contract.endingBefore === null ? undefined : rfc3339(contract.endingBefore),
       archived_at: contract.archivedAt === null ? undefined : rfc3339(contract.archivedAt),
