@@ -18,13 +18,15 @@ const MEASURES: Readonly<Record<SectionName, (world: World) => Promise<SectionRe
   signals: measureSignals,
   alerts: measureAlerts,
   memory: measureMemory,
-  contracts: ({ engine, options, note: say }) =>
+  contracts: (world) =>
     measureContracts({
-      api: engine.api,
-      apiKey: engine.apiKey,
-      events: options.events,
-      cpuSeconds: () => engine.cpuSeconds(),
-      note: say,
+      api: world.engine.api,
+      apiKey: world.engine.apiKey,
+      events: world.options.events,
+      cpuSeconds: () => world.engine.cpuSeconds(),
+      note: (text) => {
+        world.note(text);
+      },
     }),
 };
 

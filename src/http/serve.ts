@@ -3,7 +3,7 @@ import type { Core } from '../core.js';
 import { BillingError } from '../domain/errors.js';
 import { newId } from '../ids.js';
 import { toJsonText } from '../json.js';
-import type { Queryable, Transaction } from '../storage/db.js';
+import { isDatabaseAway, type Queryable, type Transaction } from '../storage/db.js';
 import { API_VERSION } from '../stripe/version.js';
 import type { Authenticate, Principal } from './auth.js';
 import { decodeBody, readBody } from './body.js';
@@ -69,6 +69,9 @@ export function sendFailure(core: Core, exchange: Exchange, error: unknown, wher
   let answer: ErrorAnswer;
   if (error instanceof BillingError) {
     answer = errorAnswer(error, exchange.sent);
+  } else if (isDatabaseAway(error)) {
+    core.log.warn({ requestId: exchange.requestId, endpoint: where }, 'request met a database that is away');
+    answer = errorAnswer(databaseAway(), exchange.sent);
   } else {
     core.log.error({ err: error, requestId: exchange.requestId, endpoint: where }, 'request failed');
     answer = defectAnswer(exchange.requestId);
@@ -83,6 +86,17 @@ export function sendFailure(core: Core, exchange: Exchange, error: unknown, wher
   if (answer.status === 413) response.setHeader('Connection', 'close');
   if (answer.status === 429) response.setHeader('Retry-After', RETRY_AFTER_SECONDS);
   send(response, answer.status, toJsonText(answer.body));
+}
+
+/** A write that was under way may have happened: the same request with its idempotency key finds out. */
+function databaseAway(): BillingError {
+  return new BillingError(
+    'unavailable',
+    'The database is restarting. Send the same request again in a moment.',
+    {
+      retry: true,
+    },
+  );
 }
 
 /** Sends a JSON text. */

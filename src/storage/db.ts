@@ -145,6 +145,17 @@ export function isUniqueViolation(error: unknown, constraint?: string): boolean 
   );
 }
 
+/** Whether the database could not be asked at all: it is away, starting or stopping. It may be asked again soon. */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error ? String(error.code) : '';
+  // The driver gives a connection that broke under a statement no code, only these words.
+  return AWAY.some((start) => code.startsWith(start)) || error.message.startsWith('Connection terminated');
+}
+
+/** Connection exceptions, a server that starts or stops, and a socket that nobody answers. */
+const AWAY = ['08', '57P0', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
+
 function isLostRace(error: unknown): boolean {
   const state = sqlState(error);
   return state === SERIALIZATION_FAILURE || state === DEADLOCK_DETECTED;
