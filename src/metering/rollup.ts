@@ -212,6 +212,14 @@ export function compareSeriesIds(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** An instant as Postgres reads it, exact in any year. Most instants of a batch are of the same moment. */
 export function iso(instant: Instant): string {
-  return new Date(instant).toISOString();
+  if (instant !== lastInstant) {
+    lastIso = new Date(instant).toISOString();
+    lastInstant = instant;
+  }
+  return lastIso;
 }
+
+let lastInstant = Number.NaN;
+let lastIso = '';

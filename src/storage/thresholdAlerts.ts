@@ -107,7 +107,7 @@ export async function findAlertsOfCustomer(
     'threshold_alerts_of_customer',
     `select ${COLUMNS} from threshold_alerts
      where account_id = $1 and status = any($3) and (customer_id is null or customer_id = $2)
-     order by created_at, id`,
+     order by sequence`,
     [accountId, customerId, statuses],
   );
   return rows.map(read);

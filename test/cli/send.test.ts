@@ -144,7 +144,9 @@ describe('an NDJSON file', () => {
         payload: { stripe_customer_id: cli.customer, value },
         ...rest,
       });
-    const deep = `{"event_name":"${name}","timestamp":1,"payload":${'['.repeat(100)}${']'.repeat(100)}}`;
+    // Long enough that its depth matters.
+    const nest = `${'['.repeat(100)}"${'x'.repeat(20_000)}"${']'.repeat(100)}`;
+    const deep = `{"event_name":"${name}","timestamp":1,"payload":${nest}}`;
     const lines = [event('1'), event('2'), deep, event('4'), event('8')];
     const result = await cli.send([file(lines.join('\n'), 'ndjson')]);
     expect(result).toMatchObject({ rows: 5, stored: 4, refused: 1 });

@@ -230,6 +230,7 @@ describe('a body that is refused whole', () => {
       400,
     ],
     ['deep JSON', () => '['.repeat(2_000_000), {}, 400],
+    ['deep JSON that is complete', () => '['.repeat(20_000) + ']'.repeat(20_000), {}, 400],
     ['deep JSON behind a string full of quotes', () => `["\\"[", ${'[{"a":'.repeat(100)}`, {}, 400],
     ['more than 16 MiB', () => `[${' '.repeat(16 * 1024 * 1024)}]`, {}, 413],
     ['a bomb', () => gzipSync(Buffer.alloc(200 * 1024 * 1024, ' ')), { encoding: 'gzip' }, 413],

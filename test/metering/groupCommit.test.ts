@@ -63,7 +63,7 @@ describe('group commit', () => {
         seen.set(customer, [...(seen.get(customer) ?? []), valueOf(prepared)]);
       }
       return Promise.resolve(
-        events.map((prepared) => ({ status: 'duplicate', identifier: valueOf(prepared) }) as EventOutcome),
+        events.map((prepared) => ({ status: 'duplicate' as const, identifier: valueOf(prepared) })),
       );
     });
     const outcomes = await commit.store('acct', eventsOf(1_000));

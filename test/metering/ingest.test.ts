@@ -167,6 +167,22 @@ describe('refusing meter events', () => {
     expect((await usage()).count).toBe(2n);
   });
 
+  it('follows an event name to another meter, which names its customers elsewhere, at once', async () => {
+    expect(await send('1')).toEqual(['stored']);
+    await fixture.db.query(`update meters set status = 'inactive' where id = $1`, [meterId]);
+    meterId = await fixture.addMeter(eventName);
+    await fixture.db.query(`update meters set customer_key = 'org' where id = $1`, [meterId]);
+    const other = await fixture.addCustomer();
+    const one = {
+      ...event(eventName, customerId, '4'),
+      payload: { org: other, stripe_customer_id: customerId, value: '4' },
+    };
+    expect((await ingest.ingest(fixture.accountId, [one])).map(summary)).toEqual(['stored']);
+    expect((await usage()).count).toBe(0n);
+    customerId = other;
+    expect(await usage()).toEqual({ value: '4', count: 1n });
+  });
+
   it('refuses text that Postgres cannot hold without harm to the others in the batch', async () => {
     const outcomes = await Promise.all([
       ingest.ingest(fixture.accountId, [event(eventName, customerId, '1', { identifier: 'nul\u0000' })]),
