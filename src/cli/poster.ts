@@ -91,7 +91,14 @@ async function post(
     return { again: `${deps.api} does not answer (${reasonOf(error)})`, afterMs: 0 };
   }
   const { status } = response;
-  if (status === 200) return answerOf(JSON.parse(text) as EventBatch);
+  if (status === 200) {
+    const batch = JSON.parse(text) as EventBatch;
+    // Some were stored and some could not be just now. Every line has an identifier, so all of them may go again.
+    const later = batch.results.find(({ code: reason }) => reason === 'unavailable');
+    if (later !== undefined)
+      return { again: `${deps.api} is busy (${later.message ?? 'unavailable'})`, afterMs: 0 };
+    return answerOf(batch);
+  }
   const { message, code } = errorOf(text, status);
   if (status === 400 || status === 413) return { problem: message, code };
   if (status === 408 || status === 409 || status === 429 || status >= 500) {

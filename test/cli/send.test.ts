@@ -212,6 +212,10 @@ describe('an engine in trouble', () => {
       if (calls === 2) return new Response('upstream', { status: 503 });
       const answer = await fetch(input, init);
       if (calls === 3) throw new TypeError('fetch failed');
+      if (calls === 4) {
+        const results = [{ index: 0, status: 'refused', code: 'unavailable', message: 'not now' }];
+        return Response.json({ stored: 4, duplicate: 0, refused: 1, results });
+      }
       return answer;
     };
     const result = await cli.send([rowsFile(10), ...named('--connections', '1', '--batch', '5')], {
@@ -219,7 +223,7 @@ describe('an engine in trouble', () => {
       onWaiting: (why) => waits.push(why),
     });
     expect(result).toMatchObject({ complete: true, stored: 5, duplicate: 5, refused: 0 });
-    expect(waits).toHaveLength(3);
+    expect(waits).toHaveLength(4);
     expect(await cli.total(meter)).toBe(10);
   });
 

@@ -191,6 +191,26 @@ describe('generations of identifiers', () => {
     }
   });
 
+  it('are held still by a writer until it commits, in one call too', async () => {
+    let rotated = false;
+    let rotation: Promise<void> | undefined;
+    await fixture.db.transaction(async (tx) => {
+      await tx.query(
+        `select take_new_identifiers(array[$1], array[0::bigint], array[1], array['held'], array[1::bigint], array[1],
+           array[0], array[null::bigint], array[null::bigint])`,
+        [fixture.accountId],
+      );
+      rotation = rotateIdentifiers(fixture.db, Date.now() + 36 * DAY).then(({ opened }) => {
+        rotated = opened !== null;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      expect(rotated).toBe(false);
+    });
+    await rotation;
+    expect(rotated).toBe(true);
+    expect(summary(await sendOne('1', { identifier: 'held' }))).toBe('duplicate');
+  });
+
   it('are changed under writers without letting one identifier in twice', async () => {
     let now = Date.now();
     let rotations = 0;

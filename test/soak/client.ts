@@ -120,7 +120,13 @@ export class SoakClient {
     const answer = await this.#post('/live/v1/events', 'application/x-ndjson', lines.join('\n'));
     if (answer === null) return 'no answer';
     if (answer.status !== 200) return retryable(answer);
-    const told = JSON.parse(answer.text) as { stored: number; duplicate: number; refused: number };
+    const told = JSON.parse(answer.text) as {
+      stored: number;
+      duplicate: number;
+      refused: number;
+      results: { code?: string }[];
+    };
+    if (told.results.some(({ code }) => code === 'unavailable')) return 'some of it could not be stored';
     if (told.refused > 0 || told.stored + told.duplicate !== batch.length)
       throw new Error(answer.text.slice(0, 500));
     return null;
