@@ -6,6 +6,7 @@ import { meterEventAdjustmentObject, meterEventObject } from '../../stripe/meter
 import { type Endpoint, endpoint } from '../endpoint.js';
 import { instant, object, oneOf, text } from '../params.js';
 import { payloadParam } from './payloadParam.js';
+import { sendMeterEvent } from './sendMeterEvent.js';
 
 const NAME_LENGTH_MAX = 100;
 
@@ -13,8 +14,7 @@ export const meterEventsEndpoints: readonly Endpoint[] = [
   endpoint({
     method: 'POST',
     path: '/v1/billing/meter_events',
-    // The ingest has transactions of its own, shared by the requests of a moment, and knows a repeated request by its
-    // key: see `IncomingEvent`.
+    // See `sendMeterEvent`.
     transactional: false,
     idempotency: 'handler',
     params: object({
@@ -24,19 +24,7 @@ export const meterEventsEndpoints: readonly Endpoint[] = [
       timestamp: instant().optional(),
     }),
     async handle(ctx, params) {
-      const [outcome] = await ctx.core.ingest.ingest(ctx.accountId, [
-        {
-          eventName: params.event_name,
-          identifier: params.identifier ?? null,
-          idempotencyKey: ctx.idempotencyKey,
-          timestamp: params.timestamp ?? null,
-          payload: params.payload,
-        },
-      ]);
-      if (outcome === undefined) throw new Error('the ingest did not answer');
-      const event = storedOrThrow(outcome);
-      if (outcome.status === 'replayed') ctx.markReplayed();
-      return meterEventObject(event);
+      return meterEventObject(storedOrThrow(await sendMeterEvent(ctx, params)));
     },
   }),
   endpoint({

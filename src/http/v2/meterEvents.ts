@@ -9,6 +9,7 @@ import { type Endpoint, endpoint } from '../endpoint.js';
 import { timeParam } from '../live/time.js';
 import { object, oneOf, text } from '../params.js';
 import { payloadParam } from '../stripe/payloadParam.js';
+import { sendMeterEvent } from '../stripe/sendMeterEvent.js';
 
 const NAME_LENGTH_MAX = 100;
 
@@ -25,19 +26,7 @@ export const v2MeterEventsEndpoints: readonly Endpoint[] = [
       timestamp: timeParam().optional(),
     }),
     async handle(ctx, params) {
-      const [outcome] = await ctx.core.ingest.ingest(ctx.accountId, [
-        {
-          eventName: params.event_name,
-          identifier: params.identifier ?? null,
-          idempotencyKey: ctx.idempotencyKey,
-          timestamp: params.timestamp ?? null,
-          payload: params.payload,
-        },
-      ]);
-      if (outcome === undefined) throw new Error('the ingest did not answer');
-      const event = storedOrThrow(outcome);
-      if (outcome.status === 'replayed') ctx.markReplayed();
-      return v2MeterEventObject(event);
+      return v2MeterEventObject(storedOrThrow(await sendMeterEvent(ctx, params)));
     },
   }),
   endpoint({
