@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BillingError, invalid } from '../domain/errors.js';
 import type { Instant } from '../domain/period.js';
-import type { Database, Transaction } from '../storage/db.js';
+import type { Database, Queryable, Transaction } from '../storage/db.js';
 import {
   claimIdempotencyKey,
   findIdempotentResponse,
@@ -55,6 +55,29 @@ function canonical(node: ParamNode): string {
 }
 
 class KeyRace extends Error {}
+
+/**
+ * Runs a request of either dialect as its endpoint is declared: in one transaction or in those of its handler, under its
+ * key where it has one. `idempotent` is null for a request whose answer is not kept.
+ */
+export async function runRequest(
+  db: Database,
+  inFlight: Set<string>,
+  endpoint: { transactional: boolean },
+  idempotent: IdempotentRequest | null,
+  run: (q: Queryable) => Promise<string>,
+): Promise<Answer> {
+  if (endpoint.transactional) {
+    if (idempotent !== null) return runIdempotently(db, idempotent, run);
+    return fresh(await db.transaction((tx) => run(tx)));
+  }
+  if (idempotent !== null) return runRepeatably(db, inFlight, idempotent, () => run(db));
+  return fresh(await run(db));
+}
+
+function fresh(body: string): Answer {
+  return { status: 200, body, replayed: false };
+}
 
 /**
  * Runs a transactional request at most once under its key: the answer is stored in the transaction of the write, so

@@ -12,8 +12,8 @@ import { defectAnswer, errorAnswer } from './errors.js';
 import type { ErrorAnswer } from './errors.js';
 import type { Expander } from './expand.js';
 import { decodeForm } from './form.js';
-import { idempotencyKeyOf, requestFingerprint, runIdempotently, runRepeatably } from './idempotency.js';
-import type { Answer, IdempotentRequest } from './idempotency.js';
+import { idempotencyKeyOf, requestFingerprint, runRequest } from './idempotency.js';
+import type { Answer } from './idempotency.js';
 import { array, text } from './params.js';
 import type { ParamTree } from './tree.js';
 import { validateExpand, validateParams } from './validation.js';
@@ -142,27 +142,8 @@ async function answerRequest(
     }
     return toJsonText(object);
   };
-  const answer = await runEndpoint(deps, endpoint, idempotent, run);
+  const answer = await runRequest(deps.core.db, deps.inFlight, endpoint, idempotent, run);
   return state.replayed ? { ...answer, replayed: true } : answer;
-}
-
-async function runEndpoint(
-  deps: ServeDeps,
-  endpoint: Endpoint,
-  idempotent: IdempotentRequest | null,
-  run: (q: Queryable) => Promise<string>,
-): Promise<Answer> {
-  const { db } = deps.core;
-  if (endpoint.transactional) {
-    if (idempotent !== null) return runIdempotently(db, idempotent, run);
-    return fresh(await db.transaction((tx) => run(tx)));
-  }
-  if (idempotent !== null) return runRepeatably(db, deps.inFlight, idempotent, () => run(db));
-  return fresh(await run(db));
-}
-
-function fresh(body: string): Answer {
-  return { status: 200, body, replayed: false };
 }
 
 /** Query of GET and DELETE; body of POST, over the query where a client sends both. */

@@ -5,8 +5,8 @@ import { newId } from '../../ids.js';
 import { toJsonText } from '../../json.js';
 import type { Queryable } from '../../storage/db.js';
 import { readBody } from '../body.js';
-import { idempotencyKeyOf, requestFingerprint, runIdempotently, runRepeatably } from '../idempotency.js';
-import type { Answer, IdempotentRequest } from '../idempotency.js';
+import { idempotencyKeyOf, requestFingerprint, runRequest } from '../idempotency.js';
+import type { Answer } from '../idempotency.js';
 import { contextOf } from '../serve.js';
 import type { ServeDeps } from '../serve.js';
 import type { ParamNode } from '../tree.js';
@@ -101,27 +101,8 @@ async function answerRequest(
     const answer = await endpoint.handle(ctx, input, path, query);
     return answer === EMPTY ? '' : toJsonText(answer);
   };
-  const answer = await runEndpoint(deps, endpoint, idempotent, run);
+  const answer = await runRequest(deps.core.db, deps.inFlight, endpoint, idempotent, run);
   return state.replayed ? { ...answer, replayed: true } : answer;
-}
-
-async function runEndpoint(
-  deps: ServeDeps,
-  endpoint: MetronomeEndpoint,
-  idempotent: IdempotentRequest | null,
-  run: (q: Queryable) => Promise<string>,
-): Promise<Answer> {
-  const { db } = deps.core;
-  if (endpoint.transactional) {
-    if (idempotent !== null) return runIdempotently(db, idempotent, run);
-    return fresh(await db.transaction((tx) => run(tx)));
-  }
-  if (idempotent !== null) return runRepeatably(db, deps.inFlight, idempotent, () => run(db));
-  return fresh(await run(db));
-}
-
-function fresh(body: string): Answer {
-  return { status: 200, body, replayed: false };
 }
 
 /** The last of several values of one name; an array comes as `a[]=…`, `a=…,…` or repeated. */
