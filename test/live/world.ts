@@ -37,13 +37,17 @@ export async function live(
   return { status: response.status, body: (await response.json()) as LiveObject };
 }
 
-/** Asks until the answer is as wanted; fails after ten seconds with the last answer. */
-export async function eventually<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
-  const end = Date.now() + 10_000;
+/** Asks until the answer is as wanted; fails after `patience` milliseconds with the last answer. */
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  wanted: (answer: T) => boolean,
+  patience = 10_000,
+): Promise<T> {
+  const end = Date.now() + patience;
   for (;;) {
     const answer = await ask();
     if (wanted(answer)) return answer;
-    if (Date.now() > end) throw new Error(`still ${JSON.stringify(answer)} after ten seconds`);
+    if (Date.now() > end) throw new Error(`still ${JSON.stringify(answer)} after ${patience / 1000} seconds`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

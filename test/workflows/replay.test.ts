@@ -14,9 +14,16 @@ beforeAll(() => {
 });
 
 describe('recorded histories', () => {
-  test('there is one of every path of a subscription', () => {
+  test('there is one of every path of a subscription and of a contract', () => {
     expect(histories.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['subscription-cancel', 'subscription-worker-away', 'subscription-year']),
+      expect.arrayContaining([
+        'contract-clock',
+        'contract-continued',
+        'contract-wall-time',
+        'subscription-cancel',
+        'subscription-worker-away',
+        'subscription-year',
+      ]),
     );
   });
 
@@ -26,27 +33,30 @@ describe('recorded histories', () => {
     await Worker.runReplayHistory({ workflowBundle: { codePath: workflowBundle.path } }, history);
   });
 
-  test('a workflow that waits a minute before it bills no longer replays', async () => {
-    const code = await bundleChanged((source) => {
-      const step = 'const usage = await steps.aggregateUsage(end);';
+  test.each([
+    ['subscription', 'subscription-year', 'const usage = await steps.aggregateUsage(end);'],
+    ['contract', 'contract-clock', 'this.#stepsDone += 1;'],
+    ['contract', 'contract-continued', 'this.#stepsDone += 1;'],
+  ])('a %s that waits a minute before it bills no longer replays %s', async (workflow, name, step) => {
+    const code = await bundleChanged(`${workflow}.ts`, (source) => {
       const changed = source.replace(step, `await condition(() => false, 60_000);\n    ${step}`);
       expect(changed).not.toBe(source);
       return changed;
     });
-    const year = histories.find(({ name }) => name === 'subscription-year');
-    const replayed = Worker.runReplayHistory({ workflowBundle: { code } }, year?.history);
+    const recorded = histories.find((one) => one.name === name);
+    const replayed = Worker.runReplayHistory({ workflowBundle: { code } }, recorded?.history);
     await expect(replayed).rejects.toThrow(/TMPRL1100/);
   });
 });
 
-/** The workflow bundle with workflows/subscription.ts changed. */
-async function bundleChanged(change: (source: string) => string): Promise<string> {
+/** The workflow bundle with one of its files changed. */
+async function bundleChanged(file: string, change: (source: string) => string): Promise<string> {
   const copy = mkdtempSync(join(tmpdir(), 'durabill-changed-'));
   try {
     for (const folder of ['workflows', 'src', 'activities'])
       cpSync(join(ROOT, folder), join(copy, folder), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-    const path = join(copy, 'workflows', 'subscription.ts');
+    const path = join(copy, 'workflows', file);
     writeFileSync(path, change(readFileSync(path, 'utf8')));
     const { code } = await bundleWorkflowCode({
       workflowsPath: join(copy, 'workflows', 'index.ts'),

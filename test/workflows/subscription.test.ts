@@ -63,7 +63,7 @@ describe('a subscription under native time skipping', () => {
     );
     const numbers = invoices.map((invoice) => Number(invoice.number?.split('-')[1]));
     expect(numbers).toEqual(invoices.map((_, index) => index + 1));
-    await record(world, ref, 'subscription-year');
+    await record(world.client, world.workflowId(ref), 'subscription-year');
   }, 120_000);
 
   test('bills periods that passed while no worker ran, in turn, once it starts', async () => {
@@ -89,7 +89,7 @@ describe('a subscription under native time skipping', () => {
     expect(invoices.map((invoice) => iso(invoice.period.end))).toEqual(ends.map(iso));
     expect(invoices.map((invoice) => invoice.total)).toEqual([10n, 20n, 30n]);
     expect(invoices.every((invoice) => invoice.status === 'open')).toBe(true);
-    await record(world, ref, 'subscription-worker-away');
+    await record(world.client, world.workflowId(ref), 'subscription-worker-away');
   });
 
   test('a workflow that wakes three periods late bills them in order of time, in one run', async () => {
@@ -163,7 +163,7 @@ describe('a subscription under native time skipping', () => {
       [ref.subscriptionId],
     );
     expect(row).toEqual({ status: 'canceled', ended_at: end });
-    await record(world, ref, 'subscription-cancel');
+    await record(world.client, world.workflowId(ref), 'subscription-cancel');
   });
 });
 
