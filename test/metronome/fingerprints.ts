@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { Database } from '../../src/storage/db.js';
+import { refusal } from './failure.js';
 
 /** Rows and content of every table of the schema, one text each. */
 export async function fingerprints(db: Database): Promise<Map<string, string>> {
@@ -27,4 +28,16 @@ export async function quiet(db: Database): Promise<Map<string, string>> {
     last = next;
   }
   return last;
+}
+
+/** The call is refused like this, and every table is as it was before. */
+export async function refusedUnwritten(
+  db: Database,
+  call: () => PromiseLike<unknown>,
+  status: number,
+  says: RegExp,
+): Promise<void> {
+  const before = await quiet(db);
+  expect(await refusal(call())).toMatch(new RegExp(`^${status} .*${says.source}`, 's'));
+  expect(await fingerprints(db)).toEqual(before);
 }

@@ -6,6 +6,7 @@ import { findUsedSegments, insertBalance, updateBalance } from '../../storage/ba
 import { findContractInvoicesOf } from '../../storage/contractInvoices.js';
 import { insertContractEdit, updateContract } from '../../storage/contracts.js';
 import { checkThresholdTerms } from '../thresholdTerms.js';
+import { lockContract } from './changes.js';
 import type { ContractChange } from './create.js';
 import { endContract } from './create.js';
 import { newUuid } from './ids.js';
@@ -51,6 +52,40 @@ export async function saveEdit(change: ContractChange, edit: EditedContract): Pr
   return id;
 }
 
+/**
+ * Writes an edit of a single commit or credit. That of a contract joins the contract's history; `words` are the edit in
+ * those of a contract's.
+ */
+export async function saveBalanceEdit(
+  change: ContractChange,
+  after: BalanceRecord,
+  words: unknown,
+): Promise<void> {
+  const { tx, core, accountId, customer, now } = change;
+  const { added, changed } = splitByRow([after]);
+  if (after.contractId !== null) {
+    const contract = await lockContract(change, after.contractId);
+    const edit = { before: contract, after: contract, end: undefined, allowEndBeforeFinalized: false };
+    await saveEdit(change, { ...edit, added, changed, uniquenessKey: null, words });
+    return;
+  }
+  for (const balance of changed) await updateBalance(tx, accountId, balance);
+  await contractsChanged(tx, core, accountId, customer, now);
+}
+
+/** Grants of recurring ones have no row until something about them changes. */
+export function splitByRow(edited: readonly BalanceRecord[]): {
+  added: BalanceRecord[];
+  changed: BalanceRecord[];
+} {
+  return {
+    added: edited
+      .filter(({ origin }) => origin === 'recurring')
+      .map((one) => ({ ...one, origin: 'request' as const })),
+    changed: edited.filter(({ origin }) => origin !== 'recurring'),
+  };
+}
+
 /** What of a customer's balances final invoices stand on. */
 export interface FrozenFacts {
   /** Segments from which an invoice that is not void has taken something. */
@@ -77,14 +112,21 @@ export async function frozenFacts(
   return { segments: await findUsedSegments(tx, accountId, customer.id), items };
 }
 
-/** Refuses to archive what an invoice that is not void stands on (docs.metronome.com, "edit a contract"). */
-export function checkUnused(balance: BalanceRecord, frozen: FrozenFacts, where: string): void {
+/** The balance, archived. Refused while an invoice that is not void stands on it (docs.metronome.com, "archive a commit"). */
+export function archivedBalance(
+  balance: BalanceRecord,
+  frozen: FrozenFacts,
+  now: Instant,
+  where: string,
+): BalanceRecord {
+  if (balance.archivedAt !== null) throw invalid(`Invalid '${where}': ${balance.id} is archived already.`);
   const used = balance.access.some(({ id }) => frozen.segments.has(id));
   const invoiced =
     balance.invoiceSchedule?.items.some(({ id }) => frozen.items.get(id)?.voided === false) ?? false;
   if (used || invoiced) {
     throw invalid(`Invalid '${where}': ${balance.id} is on finalized invoices; void them first.`);
   }
+  return { ...balance, archivedAt: now };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { alertEndpoints } from './alerts.js';
+import { balanceEditEndpoints } from './balanceEdits.js';
 import { balanceEndpoints } from './balances.js';
 import { billableMetricEndpoints } from './billableMetrics.js';
 import { billingConfigurationEndpoints } from './billingConfigurations.js';
@@ -23,6 +24,7 @@ import { usageEndpoints } from './usage.js';
 /** The Metronome dialect. A new resource is added here and nowhere else. */
 export const metronomeEndpoints: readonly MetronomeEndpoint[] = [
   ...alertEndpoints,
+  ...balanceEditEndpoints,
   ...balanceEndpoints,
   ...billableMetricEndpoints,
   ...billingConfigurationEndpoints,

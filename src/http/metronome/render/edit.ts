@@ -45,7 +45,7 @@ export function editWords(
   };
   for (const [verb, value] of Object.entries(params)) {
     if (value === undefined || verb in words || !/^(add|update|archive|remove)_/.test(verb)) continue;
-    words[verb] = rawJson(withTimes(value, verb));
+    words[verb] = editInWords(value, verb);
   }
   return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined));
 }
@@ -54,7 +54,11 @@ function shown(list: JsonObject[]): JsonValue {
   return list.length === 0 ? undefined : list;
 }
 
-/** Parsed instants in words again. */
+/** A part of a parsed edit as JSON: instants are timestamps again, decimals numbers. */
+export function editInWords(value: unknown, key = ''): JsonValue {
+  return rawJson(withTimes(value, key));
+}
+
 function withTimes(value: unknown, key = ''): unknown {
   if (typeof value === 'number' && TIMES.includes(key)) return rfc3339(value);
   if (Array.isArray(value)) return value.map((one) => withTimes(one));

@@ -3,8 +3,8 @@ import type { BalanceRecord } from '../../../domain/contract/contract.js';
 import { type Decimal, multiply, ONE } from '../../../domain/decimal.js';
 import { invalid, notFound } from '../../../domain/errors.js';
 import { applicabilityOf } from './applicability.js';
-import { priorityOf } from './balances.js';
-import { requireProduct, type TermsContext } from './context.js';
+import { checkPostpaid, priorityOf } from './balances.js';
+import { requireProduct, type TermsContext, under } from './context.js';
 import type { AccessEdit, CommitEdit, InvoiceEdit } from './edit.js';
 import { scheduleItemOf, segmentOf } from './schedules.js';
 
@@ -24,18 +24,19 @@ export function editedBalance(
   frozen: Frozen,
   where: string,
 ): BalanceRecord {
+  const named = under(where, balance.type === 'CREDIT' ? 'credit_id' : 'commit_id');
   if (balance.origin === 'rollover')
-    throw invalid(`Invalid '${where}': a rolled-over balance cannot be edited.`);
-  if (balance.archivedAt !== null) throw invalid(`Invalid '${where}': is archived.`);
+    throw invalid(`Invalid '${named}': a rolled-over balance cannot be edited.`);
+  if (balance.archivedAt !== null) throw invalid(`Invalid '${named}': is archived.`);
   const product =
     edit.product_id === undefined
       ? null
-      : requireProduct(context, edit.product_id, `${where}.product_id`, ['FIXED']);
+      : requireProduct(context, edit.product_id, under(where, 'product_id'), ['FIXED']);
   const scoped =
     edit.applicable_product_ids !== undefined ||
     edit.applicable_product_tags !== undefined ||
     edit.specifiers !== undefined;
-  return {
+  const edited: BalanceRecord = {
     ...balance,
     ...(product === null ? {} : { productId: product.id }),
     ...(edit.name === undefined ? {} : { name: edit.name, givenName: edit.name }),
@@ -48,7 +49,9 @@ export function editedBalance(
     ...(scoped ? { applicability: applicabilityOf(context, scopeOf(balance, edit), where) } : {}),
     ...(edit.access_schedule === undefined
       ? {}
-      : { access: editedAccess(balance.access, edit.access_schedule, frozen, `${where}.access_schedule`) }),
+      : {
+          access: editedAccess(balance.access, edit.access_schedule, frozen, under(where, 'access_schedule')),
+        }),
     ...(edit.invoice_schedule === undefined
       ? {}
       : {
@@ -57,10 +60,12 @@ export function editedBalance(
             balance,
             edit.invoice_schedule,
             frozen,
-            `${where}.invoice_schedule`,
+            under(where, 'invoice_schedule'),
           ),
         }),
   };
+  if (edit.access_schedule !== undefined || edit.invoice_schedule !== undefined) checkPostpaid(edited, where);
+  return edited;
 }
 
 /** What the edit does not name stays; null clears it. */

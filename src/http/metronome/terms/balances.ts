@@ -148,8 +148,23 @@ function postpaidInvoice(
     const item = { id: newUuid(), timestamp, amount, unitPrice: amount, quantity: ONE };
     return { creditTypeId, items: [item], doNotInvoice: false };
   }
-  const [item] = invoice.items;
-  if (item === undefined || invoice.items.length !== 1) {
+  checkPostpaid({ type: 'POSTPAID', access, invoiceSchedule: invoice }, where);
+  return invoice;
+}
+
+/** The rule for postpaid commits; anything else passes. */
+export function checkPostpaid(
+  { type, access, invoiceSchedule }: Pick<BalanceRecord, 'type' | 'access' | 'invoiceSchedule'>,
+  where: string,
+): void {
+  if (type !== 'POSTPAID') return;
+  const [segment] = access;
+  if (segment === undefined || access.length !== 1) {
+    throw invalid(`Invalid '${under(where, 'access_schedule')}': a postpaid commit has exactly one item.`);
+  }
+  if (invoiceSchedule === null || invoiceSchedule.doNotInvoice) return;
+  const [item] = invoiceSchedule.items;
+  if (item === undefined || invoiceSchedule.items.length !== 1) {
     throw invalid(`Invalid '${under(where, 'invoice_schedule')}': a postpaid commit has exactly one item.`);
   }
   if (compare(item.amount, segment.amount) !== 0) {
@@ -160,7 +175,6 @@ function postpaidInvoice(
   if (item.timestamp < segment.endingBefore) {
     throw invalid(`Invalid '${under(where, 'invoice_schedule')}': must not be before the end of the access.`);
   }
-  return invoice;
 }
 
 function accessOf(items: Parameters<typeof segmentOf>[0][], where: string): AccessSegment[] {

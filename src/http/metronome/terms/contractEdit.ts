@@ -1,8 +1,9 @@
 import {
-  checkUnused,
+  archivedBalance,
   type EditedContract,
   type FrozenFacts,
   grantsMade,
+  splitByRow,
 } from '../../../billing/contracts/edit.js';
 import type { ContractState } from '../../../billing/contracts/state.js';
 import type {
@@ -85,33 +86,30 @@ function editedBalances(
   }
   const archive = (id: string, where: string, isCredit: boolean) => {
     const balance = changed.get(id) ?? balanceOf(sources, id, isCredit, where);
-    checkUnused(balance, frozen, where);
-    changed.set(id, { ...balance, archivedAt: context.now });
+    changed.set(id, archivedBalance(balance, frozen, context.now, where));
   };
   for (const { id } of params.archive_commits ?? []) archive(id, 'archive_commits', false);
   for (const { id } of params.archive_credits ?? []) archive(id, 'archive_credits', true);
-  return storeGrants(sources, params, { added, changed: [...changed.values()] });
+  const written = withGrants(sources, params, [...changed.values()]);
+  return { added: [...added, ...written.added], changed: written.changed };
 }
 
-/** Grants of recurring ones have no row until something about them changes. */
-function storeGrants(
+/** With the grants of recurring ones that the edit changes, stored as they are. */
+function withGrants(
   { state, contract, context }: EditSources,
   params: EditParams,
-  { added, changed }: { added: BalanceRecord[]; changed: BalanceRecord[] },
+  edited: readonly BalanceRecord[],
 ): { added: BalanceRecord[]; changed: BalanceRecord[] } {
   const ids = [
     ...(params.update_recurring_commits ?? []).map((one) => one.recurring_commit_id),
     ...(params.update_recurring_credits ?? []).map((one) => one.recurring_credit_id),
   ];
-  const computed = new Set(state.balances.filter(({ origin }) => origin === 'recurring').map(({ id }) => id));
-  const first = changed
-    .filter(({ id }) => computed.has(id))
-    .map((one) => ({ ...one, origin: 'request' as const }));
-  const stored = new Set(first.map(({ id }) => id));
+  const { added, changed } = splitByRow(edited);
+  const stored = new Set(added.map(({ id }) => id));
   const made = ids
     .flatMap((id) => grantsMade(state, contract, id, context.now))
     .filter(({ id }) => !stored.has(id));
-  return { added: [...added, ...first, ...made], changed: changed.filter(({ id }) => !computed.has(id)) };
+  return { added: [...added, ...made], changed };
 }
 
 function balanceOf(

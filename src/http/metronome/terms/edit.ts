@@ -73,6 +73,21 @@ const balanceEdit = {
 
 export const commitEdit = object({ ...balanceEdit, invoice_schedule: invoiceEdit.optional() });
 
+const { rollover_fraction: _contractEditOnly, ...singleEdit } = balanceEdit;
+const whose = { customer_id: customerId(), applicable_contract_ids: list(uuid()).nullable().optional() };
+
+/** What `v2/contracts/commits/edit` and `v2/contracts/credits/edit` take. */
+export const singleCommitEdit = object({
+  ...singleEdit,
+  ...whose,
+  commit_id: uuid(),
+  invoice_contract_id: uuid().optional(),
+  invoice_schedule: invoiceEdit.optional(),
+});
+export const singleCreditEdit = object({ ...singleEdit, ...whose, credit_id: uuid() });
+
+/** Either of them, whichever id it carries. */
+export type SingleBalanceEdit = Omit<z.output<typeof singleCommitEdit>, 'commit_id'>;
 export type CommitEdit = z.output<typeof commitEdit>;
 export type InvoiceEdit = z.output<typeof invoiceEdit>;
 export type AccessEdit = z.output<typeof accessEdit>;
