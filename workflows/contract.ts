@@ -1,6 +1,4 @@
 import {
-  allHandlersFinished,
-  condition,
   continueAsNew,
   defineQuery,
   defineSignal,
@@ -8,10 +6,9 @@ import {
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { ContractActivities } from '../activities/contract.js';
-import { DueTimer } from './dueTimer.js';
+import { DueLoop } from './dueLoop.js';
 import {
   CLOCK_ADVANCED_UPDATE,
   type ClockAdvancedResult,
@@ -44,7 +41,7 @@ export async function contract(input: ContractInput): Promise<void> {
   setHandler(
     wakeContract,
     () => {
-      run.stale = true;
+      run.markStale();
     },
     {
       description: 'Read the contract again from the database',
@@ -57,106 +54,49 @@ export async function contract(input: ContractInput): Promise<void> {
   await run.live();
 }
 
-class ContractRun {
-  stale = true;
-  readonly #input: ContractInput;
+class ContractRun extends DueLoop<ContractPlan> {
   readonly #ref: { accountId: string; contractId: string };
-  readonly #timer = new DueTimer();
-  #plan: ContractPlan | null = null;
-  #clockNow: number | null;
   #stepsDone = 0;
 
-  constructor(input: ContractInput) {
-    this.#input = input;
-    this.#ref = { accountId: input.accountId, contractId: input.contractId };
-    this.#clockNow = input.carried?.clockNow ?? null;
-  }
-
-  async moveClock(now: number): Promise<ClockAdvancedResult> {
-    this.#clockNow = Math.max(now, this.#clockNow ?? now);
-    // The clock asks because the database says something is due: if this picture disagrees, it is out of date.
-    if (!this.#isDue()) this.stale = true;
-    await condition(() => !this.#hasWork());
-    return { nextDueAt: this.#plan?.nextDueAt ?? null };
+  constructor({ accountId, contractId, carried }: ContractInput) {
+    super(carried?.clockNow ?? null);
+    this.#ref = { accountId, contractId };
   }
 
   state(): ContractWorkflowState {
-    return { plan: this.#plan, now: this.#clockNow ?? Date.now() };
+    return { plan: this.plan, now: this.now };
   }
 
-  async live(): Promise<void> {
-    for (;;) {
-      await this.#work();
-      if (this.#plan === null || this.#plan.nextDueAt === null) break;
-      if (this.#shouldContinueAsNew()) {
-        await condition(allHandlersFinished);
-        if (!this.#hasWork()) await this.#continue();
-        continue;
-      }
-      await condition(() => this.#hasWork() || this.#shouldContinueAsNew());
-    }
-    this.#timer.arm(null, '');
-    await this.#answerLateCommands();
+  protected load(): Promise<ContractPlan | null> {
+    return steps.loadContractPlan(this.#ref);
   }
 
-  async #answerLateCommands(): Promise<void> {
-    for (;;) {
-      await condition(() => this.#hasWork() || allHandlersFinished());
-      if (!this.#hasWork()) return;
-      await this.#work();
-    }
+  protected dueAt({ nextDueAt }: ContractPlan): number | null {
+    return nextDueAt;
   }
 
-  async #work(): Promise<void> {
-    while (this.#hasWork()) {
-      if (this.stale) {
-        this.stale = false;
-        this.#setPlan(await steps.loadContractPlan(this.#ref));
-      } else {
-        this.#stepsDone += 1;
-        this.#setPlan(await steps.runContractStep({ ...this.#ref, now: this.#now() }));
-      }
-    }
+  protected waitsFor({ nextStep }: ContractPlan): string {
+    return nextStep;
   }
 
-  #hasWork(): boolean {
-    return this.stale || this.#isDue();
+  protected async runStep({ clockNow, nextDueAt }: ContractPlan): Promise<void> {
+    this.#stepsDone += 1;
+    // A timer may fire a little before its instant by this machine's clock.
+    const now = clockNow === null ? Math.max(Date.now(), nextDueAt ?? 0) : this.now;
+    this.setPlan(await steps.runContractStep({ ...this.#ref, now }));
   }
 
-  #isDue(): boolean {
-    const plan = this.#plan;
-    if (plan === null || plan.nextDueAt === null) return false;
-    if (plan.clockNow === null) return plan.nextDueAt + plan.spreadMs <= Date.now() || this.#timer.fired;
-    return plan.nextDueAt <= this.#now();
+  protected override setPlan(plan: ContractPlan | null): void {
+    super.setPlan(plan);
+    if (plan === null) return;
+    setCurrentDetails(`**Customer** \`${plan.customerId}\` · **next step** ${plan.nextStep}`);
   }
 
-  #now(): number {
-    if (this.#plan?.clockNow === null) return Math.max(Date.now(), this.#plan.nextDueAt ?? 0);
-    return this.#clockNow ?? Date.now();
+  protected isLong(): boolean {
+    return this.#stepsDone >= STEPS_PER_RUN_MAX;
   }
 
-  #setPlan(plan: ContractPlan | null): void {
-    this.#plan = plan;
-    if (plan?.clockNow !== null && plan?.clockNow !== undefined) {
-      this.#clockNow = Math.max(plan.clockNow, this.#clockNow ?? 0);
-    }
-    const onWallTime = plan !== null && plan.clockNow === null && plan.nextDueAt !== null;
-    this.#timer.arm(onWallTime ? (plan.nextDueAt ?? 0) + plan.spreadMs : null, plan?.nextStep ?? '');
-    if (plan !== null)
-      setCurrentDetails(`**Customer** \`${plan.customerId}\` · **next step** ${plan.nextStep}`);
-  }
-
-  #shouldContinueAsNew(): boolean {
-    return this.#stepsDone >= STEPS_PER_RUN_MAX || workflowInfo().continueAsNewSuggested;
-  }
-
-  async #continue(): Promise<never> {
-    this.#timer.arm(null, '');
-    return continueAsNew<typeof contract>({
-      v: 1,
-      accountId: this.#input.accountId,
-      contractId: this.#input.contractId,
-      carried: { clockNow: this.#clockNow },
-    });
+  protected continue(clockNow: number | null): Promise<never> {
+    return continueAsNew<typeof contract>({ v: 1, ...this.#ref, carried: { clockNow } });
   }
 }

@@ -1,7 +1,7 @@
 import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
 
 /**
- * The one pending timer of a subscription: it runs to the next due instant and is left alone by everything that
+ * The one pending timer of a workflow: it runs to the next due instant and is left alone by everything that
  * doesn't change that instant, so a signal costs no timer.
  */
 export class DueTimer {

@@ -1,5 +1,4 @@
 import {
-  allHandlersFinished,
   ApplicationFailure,
   condition,
   continueAsNew,
@@ -10,11 +9,10 @@ import {
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { SubscriptionActivities } from '../activities/subscription.js';
 import type { SubscriptionChange } from '../src/core.js';
-import { DueTimer } from './dueTimer.js';
+import { DueLoop } from './dueLoop.js';
 import {
   BILLING_ERROR_TYPE,
   CHANGE_UPDATE,
@@ -82,7 +80,7 @@ export async function subscription(input: SubscriptionInput): Promise<void> {
   setHandler(
     wake,
     () => {
-      run.stale = true;
+      run.markStale();
     },
     { description: 'Read the subscription again from the database' },
   );
@@ -98,13 +96,8 @@ export async function subscription(input: SubscriptionInput): Promise<void> {
   await run.live();
 }
 
-class SubscriptionRun {
-  stale = true;
-  readonly #input: SubscriptionInput;
+class SubscriptionRun extends DueLoop<SubscriptionPlan> {
   readonly #ref: { accountId: string; subscriptionId: string };
-  readonly #timer = new DueTimer();
-  #plan: SubscriptionPlan | null = null;
-  #clockNow: number | null;
   #watermark: string;
   #events: bigint;
   #readings: Map<string, MeterReading>;
@@ -115,9 +108,8 @@ class SubscriptionRun {
   #shownStatus: string | undefined;
 
   constructor(input: SubscriptionInput) {
-    this.#input = input;
+    super(input.carried?.clockNow ?? null);
     this.#ref = { accountId: input.accountId, subscriptionId: input.subscriptionId };
-    this.#clockNow = input.carried?.clockNow ?? null;
     this.#watermark = input.carried?.watermark ?? '0';
     this.#events = BigInt(input.carried?.events ?? '0');
     this.#readings = new Map((input.carried?.readings ?? []).map((reading) => [reading.meterId, reading]));
@@ -139,86 +131,54 @@ class SubscriptionRun {
     this.#changes.push(queued);
     await condition(() => queued.outcome.done);
     if (queued.outcome.failure !== undefined) throw queued.outcome.failure;
-    return { status: this.#plan?.status ?? 'canceled' };
-  }
-
-  async moveClock(now: number): Promise<ClockAdvancedResult> {
-    this.#clockNow = Math.max(now, this.#clockNow ?? now);
-    // The clock asks because the database says something is due: if this picture disagrees, it is out of date.
-    if (!this.#isDue()) this.stale = true;
-    await condition(() => !this.#hasWork());
-    return { nextDueAt: this.#plan?.next?.at ?? null };
+    return { status: this.plan?.status ?? 'canceled' };
   }
 
   state(): SubscriptionState {
     return {
-      plan: this.#plan,
+      plan: this.plan,
       watermark: this.#watermark,
       readings: [...this.#readings.values()],
-      now: this.#now(),
+      now: this.now,
     };
   }
 
-  async live(): Promise<void> {
-    for (;;) {
-      await this.#work();
-      if (this.#plan === null || this.#plan.next === null) break;
-      if (this.#shouldContinueAsNew()) {
-        await condition(allHandlersFinished);
-        if (!this.#hasWork()) await this.#continue();
-        continue;
-      }
-      this.#timer.arm(this.#wakeAt(), timerSummary(this.#plan));
-      await condition(() => this.#hasWork() || this.#shouldContinueAsNew());
-    }
-    this.#timer.arm(null, '');
-    await this.#answerLateCommands();
+  protected load(): Promise<SubscriptionPlan | null> {
+    return steps.loadPlan(this.#ref);
   }
 
-  /** A command that arrives while the workflow is ending is still carried out and answered. */
-  async #answerLateCommands(): Promise<void> {
-    for (;;) {
-      await condition(() => this.#hasWork() || allHandlersFinished());
-      if (!this.#hasWork()) return;
-      await this.#work();
-    }
+  protected dueAt({ next }: SubscriptionPlan): number | null {
+    return next?.at ?? null;
   }
 
-  /** Does everything there is to do at this instant: what fell due first, in order of time, then commands. */
-  async #work(): Promise<void> {
-    while (this.#hasWork()) {
-      if (this.stale) await this.#reload();
-      else if (this.#isDue()) await this.#runDueStep();
-      else if (this.#alerts.size > 0) await this.#fireAlerts();
-      else await this.#applyNextChange();
-    }
+  protected waitsFor(plan: SubscriptionPlan): string {
+    return timerSummary(plan);
   }
 
-  #hasWork(): boolean {
-    return this.stale || this.#isDue() || this.#alerts.size > 0 || this.#changes.length > 0;
+  protected override hasCommands(): boolean {
+    return this.#alerts.size > 0 || this.#changes.length > 0;
   }
 
-  async #reload(): Promise<void> {
-    this.stale = false;
-    this.#setPlan(await steps.loadPlan(this.#ref));
+  protected override async runCommand(): Promise<void> {
+    if (this.#alerts.size > 0) await this.#fireAlerts();
+    else await this.#applyNextChange();
   }
 
-  async #runDueStep(): Promise<void> {
-    const step = this.#plan?.next;
-    if (step === null || step === undefined) return;
+  protected async runStep({ next: step }: SubscriptionPlan): Promise<void> {
+    if (step === null) return;
     if (step.kind === 'finalize') {
-      this.#setPlan(await steps.finalizeInvoice({ ...this.#ref, invoiceId: step.invoiceId, at: step.at }));
+      this.setPlan(await steps.finalizeInvoice({ ...this.#ref, invoiceId: step.invoiceId, at: step.at }));
       return;
     }
     const end = { ...this.#ref, boundary: step.at };
     const usage = await steps.aggregateUsage(end);
     await steps.createInvoice({ ...end, usage });
-    this.#setPlan(await steps.openNextPeriod(end));
+    this.setPlan(await steps.openNextPeriod(end));
     this.#forgetClosedReadings();
   }
 
   async #fireAlerts(): Promise<void> {
-    const customerId = this.#plan?.customerId;
+    const customerId = this.plan?.customerId;
     for (const alertId of [...this.#alerts]) {
       if (customerId !== undefined) {
         await steps.fireAlert({ accountId: this.#ref.accountId, alertId, customerId });
@@ -231,38 +191,15 @@ class SubscriptionRun {
     const queued = this.#changes.shift();
     if (queued === undefined) return;
     try {
-      this.#setPlan(await commands.applyChange({ ...this.#ref, change: queued.change }));
+      this.setPlan(await commands.applyChange({ ...this.#ref, change: queued.change }));
     } catch (error) {
       queued.outcome.failure = asUpdateFailure(error);
     }
     queued.outcome.done = true;
   }
 
-  #isDue(): boolean {
-    const next = this.#plan?.next;
-    if (next === null || next === undefined) return false;
-    if (this.#plan?.clockNow === null)
-      return next.at + this.#plan.spreadMs <= Date.now() || this.#timer.fired;
-    return next.at <= this.#now();
-  }
-
-  /** Wall time to wake at. A test clock wakes by its update, never by a timer. */
-  #wakeAt(): number | null {
-    const plan = this.#plan;
-    if (plan === null || plan.clockNow !== null || plan.next === null) return null;
-    return plan.next.at + plan.spreadMs;
-  }
-
-  #now(): number {
-    return this.#clockNow ?? Date.now();
-  }
-
-  #setPlan(plan: SubscriptionPlan | null): void {
-    this.#plan = plan;
-    if (plan?.clockNow !== null && plan?.clockNow !== undefined) {
-      this.#clockNow = Math.max(plan.clockNow, this.#clockNow ?? 0);
-    }
-    this.#timer.arm(this.#wakeAt(), plan === null ? '' : timerSummary(plan));
+  protected override setPlan(plan: SubscriptionPlan | null): void {
+    super.setPlan(plan);
     this.#show();
     if (plan === null) return;
     if (plan.periodEnd === this.#shownPeriodEnd && plan.status === this.#shownStatus) return;
@@ -273,13 +210,13 @@ class SubscriptionRun {
 
   #show(): void {
     const readings = [...this.#readings.values()];
-    if (this.#plan !== null) setCurrentDetails(currentDetails(this.#plan, readings, this.#events));
+    if (this.plan !== null) setCurrentDetails(currentDetails(this.plan, readings, this.#events));
   }
 
   /** A reading of a period that has closed would be shown as the new period's usage. */
   #forgetClosedReadings(): void {
     for (const [meterId, reading] of this.#readings) {
-      const open = this.#plan?.items.some(
+      const open = this.plan?.items.some(
         (item) => item.meterId === meterId && item.periodStart === reading.periodStart,
       );
       if (open !== true) this.#readings.delete(meterId);
@@ -287,24 +224,21 @@ class SubscriptionRun {
     this.#show();
   }
 
-  #shouldContinueAsNew(): boolean {
-    return this.#signals >= SIGNALS_PER_RUN_MAX || workflowInfo().continueAsNewSuggested;
+  protected isLong(): boolean {
+    return this.#signals >= SIGNALS_PER_RUN_MAX;
   }
 
-  async #continue(): Promise<never> {
-    this.#timer.arm(null, '');
-    const next: SubscriptionInput = {
+  protected continue(clockNow: number | null): Promise<never> {
+    return continueAsNew<typeof subscription>({
       v: 1,
-      accountId: this.#input.accountId,
-      subscriptionId: this.#input.subscriptionId,
+      ...this.#ref,
       carried: {
         watermark: this.#watermark,
         readings: [...this.#readings.values()],
         events: String(this.#events),
-        clockNow: this.#clockNow,
+        clockNow,
       },
-    };
-    return continueAsNew<typeof subscription>(next);
+    });
   }
 }
 

@@ -39,7 +39,10 @@ describe('recorded histories', () => {
     ['contract', 'contract-continued', 'this.#stepsDone += 1;'],
   ])('a %s that waits a minute before it bills no longer replays %s', async (workflow, name, step) => {
     const code = await bundleChanged(`${workflow}.ts`, (source) => {
-      const changed = source.replace(step, `await condition(() => false, 60_000);\n    ${step}`);
+      const changed = source.replace(
+        step,
+        `await new Promise((wait) => setTimeout(wait, 60_000));\n    ${step}`,
+      );
       expect(changed).not.toBe(source);
       return changed;
     });
