@@ -24,6 +24,9 @@ export interface MeasuredEngine {
   stop(): Promise<void>;
 }
 
+/** As `npm start` has them: most of what a batch needs is garbage a moment later, and need not be copied around. */
+const START_FLAGS = ['--max-semi-space-size=64'];
+
 /**
  * Starts the compiled engine on free loopback ports, with a CPU profile written to `profileDir` where one is named.
  * Whatever happens, the caller must `stop` it.
@@ -37,7 +40,7 @@ export async function startMeasuredEngine(profileDir: string | null): Promise<Me
   delete (env as NodeJS.ProcessEnv)['npm_lifecycle_event'];
   // A group of its own, so that Ctrl-C reaches it once: from us.
   const profile = profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
-  const args = [...profile, MAIN, '--json', '--port', '0', '--data-dir', dataDir];
+  const args = [...profile, ...START_FLAGS, MAIN, '--json', '--port', '0', '--data-dir', dataDir];
   const child = spawn(process.execPath, args, {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -169,6 +169,11 @@ async function findSubscriptions(
   return new Map([...found].map(([key, subscriptions]) => [key, [...subscriptions.values()]]));
 }
 
+/** Whether there is nobody to tell about the customer's usage, and nothing else to do. */
+export function isOfNoConcern(customer: ClaimedCustomer): boolean {
+  return !customer.urgent && concerned(customer).length === 0;
+}
+
 /** The subscriptions that hear of the dirty series. */
 export function concerned({
   subscriptions,
@@ -253,9 +258,12 @@ export interface ClaimResult {
   alertsSignalled: Readonly<Record<string, number>> | null;
 }
 
-/** Gives the customer back and records what it has been told about. Usage that arrived meanwhile keeps it dirty. */
-export async function releaseClaim(db: Database, result: ClaimResult): Promise<void> {
-  const { accountId, customerId, told, alertsSignalled } = result;
+/**
+ * Gives customers back and records what they have been told about, in one transaction for all of them. Usage that
+ * arrived meanwhile keeps a customer dirty.
+ */
+export async function releaseClaims(db: Database, results: readonly ClaimResult[]): Promise<void> {
+  const told = results.flatMap((result) => result.told);
   await db.transaction(async (tx) => {
     if (told.length > 0) {
       await tx.queryNamed(
@@ -280,11 +288,17 @@ export async function releaseClaim(db: Database, result: ClaimResult): Promise<v
     }
     await tx.queryNamed(
       'metering_release',
-      `update usage_notices set claimed_until = clock_timestamp(), signalled_at = clock_timestamp(),
-         alerts_checked_at = case when $3::jsonb is null then alerts_checked_at else clock_timestamp() end,
-         alerts_signalled = coalesce($3::jsonb, alerts_signalled)
-       where account_id = $1 and customer_id = $2`,
-      [accountId, customerId, alertsSignalled === null ? null : JSON.stringify(alertsSignalled)],
+      `update usage_notices n set claimed_until = clock_timestamp(), signalled_at = clock_timestamp(),
+         alerts_checked_at = case when w.signalled is null then n.alerts_checked_at else clock_timestamp() end,
+         alerts_signalled = coalesce(w.signalled, n.alerts_signalled)
+       from unnest($1::text[], $2::text[], $3::jsonb[]) as w (account_id, customer_id, signalled)
+       where n.account_id = w.account_id and n.customer_id = w.customer_id`,
+      [
+        ...customerColumns(results),
+        results.map(({ alertsSignalled: signalled }) =>
+          signalled === null ? null : JSON.stringify(signalled),
+        ),
+      ],
     );
   });
 }

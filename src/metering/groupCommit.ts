@@ -1,4 +1,5 @@
 import type { Log } from '../core.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BillingError } from '../domain/errors.js';
 import { sqlState } from '../storage/db.js';
 import { type EventOutcome, type IncomingEvent, type RefusedEvent, refused } from './event.js';
@@ -38,6 +39,8 @@ interface Piece {
 
 interface Lane {
   queue: Piece[];
+  /** Events in the queue. */
+  waiting: number;
   running: boolean;
 }
 
@@ -56,7 +59,7 @@ export class GroupCommit {
 
   constructor(deps: GroupCommitDeps) {
     this.#deps = deps;
-    this.#lanes = Array.from({ length: deps.lanes }, () => ({ queue: [], running: false }));
+    this.#lanes = Array.from({ length: deps.lanes }, () => ({ queue: [], waiting: 0, running: false }));
   }
 
   /** Events that have been accepted and not been taken up yet. */
@@ -79,6 +82,7 @@ export class GroupCommit {
       this.#waiting += events.length;
       for (const [lane, pieces] of this.#deal(job)) {
         lane.queue.push(...pieces);
+        lane.waiting += pieces.reduce((sum, { places }) => sum + places.length, 0);
         if (!lane.running) void this.#run(lane);
       }
     });
@@ -91,18 +95,26 @@ export class GroupCommit {
 
   #deal(job: Job): Map<Lane, Piece[]> {
     const { events } = job;
-    const together = events.length < DEALT_EVENTS_MIN || events[0]?.sent !== undefined;
+    if (events.length < DEALT_EVENTS_MIN || events[0]?.sent !== undefined) {
+      return new Map([[this.#laneTogether(), [{ job, places: events.map((_, place) => place) }]]]);
+    }
     const places = new Map<Lane, number[]>();
     for (let place = 0; place < events.length; place += 1) {
-      const lane = this.#laneOf(job, together ? 0 : place);
+      const lane = this.#laneOf(job, place);
       const ofLane = places.get(lane);
       if (ofLane === undefined) places.set(lane, [place]);
       else ofLane.push(place);
     }
-    const max = together ? events.length : this.#deps.batchEventsMax;
+    const max = this.#deps.batchEventsMax;
     return new Map(
       [...places].map(([lane, ofLane]) => [lane, chunks(ofLane, max).map((some) => ({ job, places: some }))]),
     );
+  }
+
+  /** Small calls share a lane, and so a transaction, until a whole one is waiting in it. */
+  #laneTogether(): Lane {
+    const free = this.#lanes.find(({ waiting }) => waiting < this.#deps.batchEventsMax);
+    return free ?? this.#lanes.reduce((least, lane) => (lane.waiting < least.waiting ? lane : least));
   }
 
   #laneOf({ accountId, events }: Job, place: number): Lane {
@@ -115,8 +127,8 @@ export class GroupCommit {
 
   async #run(lane: Lane): Promise<void> {
     lane.running = true;
-    // Lets the calls of this turn of the event loop come together.
-    await Promise.resolve();
+    // Lets the calls that have arrived come together: each is read in a turn of its own before the next check phase.
+    await nextTurn();
     for (let pieces = this.#take(lane); pieces.length > 0; pieces = this.#take(lane)) {
       await this.#writePieces(pieces);
     }
@@ -134,6 +146,7 @@ export class GroupCommit {
       count += 1;
     }
     this.#waiting -= events;
+    lane.waiting -= events;
     return lane.queue.splice(0, count);
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Log } from '../core.js';
 import { BillingError } from '../domain/errors.js';
 import type { Instant } from '../domain/period.js';
@@ -5,7 +6,7 @@ import { type Database, sqlState, type Transaction } from '../storage/db.js';
 import type { EventOutcome, IncomingEvent, RefusedEvent } from './event.js';
 import { GroupCommit } from './groupCommit.js';
 import { IDENTIFIER_RETENTION_MS, rotateIdentifiers } from './identifiers.js';
-import { KnownMeters } from './lookUp.js';
+import { Known, type Recalled, removeOldChanges } from './known.js';
 import { createPartitions, type Partitions } from './partitions.js';
 import { type PreparedEvent, prepareEvent } from './prepare.js';
 import { resolveAllEvents } from './metrics/resolveSent.js';
@@ -61,6 +62,8 @@ const QUEUED_EVENTS_MAX = 50_000;
 const ROTATION_CHECK_MS = 3_600_000;
 /** A batch that is wrongly taken to be all new is written twice; after one, so many are written with care. */
 const CAREFUL_BATCHES = 20;
+/** From so many events on, others get their turn between the steps of a batch; reads wait for no more than one. */
+const TURN_EVENTS_MIN = 250;
 const NO_PARTITION = '23514';
 const DEFAULT_CUSTOMER_KEY = 'stripe_customer_id';
 
@@ -73,7 +76,7 @@ class EventIngest implements Ingest {
   readonly #deps: IngestDeps;
   readonly #commits: GroupCommit;
   readonly #partitions: Partitions;
-  readonly #knownMeters = new KnownMeters();
+  readonly #known = new Known();
   readonly #watchedAccounts = new Set<string>();
   #rotationCheckedAt = 0;
   /** Batches that are still expected to bring used identifiers, because one before them did. */
@@ -97,7 +100,7 @@ class EventIngest implements Ingest {
   }
 
   #customerOf(accountId: string, { eventName, payload }: IncomingEvent): string {
-    const key = this.#knownMeters.get(accountId, eventName)?.customerKey ?? DEFAULT_CUSTOMER_KEY;
+    const key = this.#known.meter(accountId, eventName)?.customerKey ?? DEFAULT_CUSTOMER_KEY;
     return payload[key] ?? '';
   }
 
@@ -111,7 +114,7 @@ class EventIngest implements Ingest {
       if ('status' in one) refused.set(index, one);
       else places[prepared.push(one) - 1] = index;
     });
-    const answers = await resolveAllEvents(db, prepared, this.#deps.now(), this.#knownMeters);
+    const answers = await resolveAllEvents(db, prepared, this.#deps.now(), this.#known);
     const resolved: ResolvedEvent[] = [];
     answers.forEach((answer, index) => {
       if (isRefused(answer)) refused.set(places[index] as number, answer);
@@ -136,12 +139,29 @@ class EventIngest implements Ingest {
   }
 
   async #write(events: readonly PreparedEvent[]): Promise<EventOutcome[]> {
-    const { db } = this.#deps;
     await this.#rotateWhenDue();
-    const answers = await resolveAllEvents(db, events, this.#deps.now(), this.#knownMeters);
+    const careful =
+      this.#carefulBatches > 0 || events.some(({ accountId }) => this.#watchedAccounts.has(accountId));
+    const recalled = careful ? null : this.#known.recall(events);
+    const outcomes = recalled === null ? null : await this.#resolveAndWrite(events, recalled);
+    if (outcomes !== null) return outcomes;
+    return (await this.#resolveAndWrite(events, null)) as EventOutcome[];
+  }
+
+  /** Null when what was recalled does not do: then nothing has been written. */
+  async #resolveAndWrite(
+    events: readonly PreparedEvent[],
+    recalled: Recalled | null,
+  ): Promise<EventOutcome[] | null> {
+    const { db } = this.#deps;
+    if (events.length >= TURN_EVENTS_MIN) await nextTurn();
+    const answers = await resolveAllEvents(db, events, this.#deps.now(), this.#known, recalled?.found);
     const resolved = answers.filter((answer): answer is ResolvedEvent => !isRefused(answer));
-    if (resolved.length === 0) return answers as RefusedEvent[];
-    const written = await this.#writeWithPartitions(resolved);
+    // Without anything to store, nobody would confirm what the refusals rest on.
+    if (resolved.length === 0) return recalled === null ? (answers as RefusedEvent[]) : null;
+    if (resolved.length >= TURN_EVENTS_MIN) await nextTurn();
+    const written = await this.#writeWithPartitions(resolved, recalled);
+    if (written === null) return null;
     let next = 0;
     return answers.map((answer) => {
       if (isRefused(answer)) return answer;
@@ -150,34 +170,44 @@ class EventIngest implements Ingest {
     });
   }
 
-  async #writeWithPartitions(events: readonly ResolvedEvent[]): Promise<EventOutcome[]> {
+  async #writeWithPartitions(
+    events: readonly ResolvedEvent[],
+    recalled: Recalled | null,
+  ): Promise<EventOutcome[] | null> {
     await this.#partitions.ensure(events.map((event) => event.timestamp));
     try {
-      return await this.#writeEvents(events);
+      return await this.#writeEvents(events, recalled);
     } catch (error) {
       if (sqlState(error) !== NO_PARTITION) throw error;
       // A month that we have seen was removed since.
       this.#partitions.forget();
       await this.#partitions.ensure(events.map((event) => event.timestamp));
-      return this.#writeEvents(events);
+      return this.#writeEvents(events, recalled);
     }
   }
 
-  async #writeEvents(events: readonly ResolvedEvent[]): Promise<EventOutcome[]> {
-    const { outcomes, used } = await writeEvents(
-      this.#deps.db,
-      events,
-      this.#carefulBatches > 0,
-      this.#watchedAccounts,
-    );
-    this.#carefulBatches = used ? CAREFUL_BATCHES : Math.max(0, this.#carefulBatches - 1);
-    return outcomes;
+  async #writeEvents(
+    events: readonly ResolvedEvent[],
+    recalled: Recalled | null,
+  ): Promise<EventOutcome[] | null> {
+    const written = await writeEvents(this.#deps.db, events, {
+      expectUsed: this.#carefulBatches > 0,
+      watchedAccounts: this.#watchedAccounts,
+      since: recalled?.since ?? null,
+    });
+    if (written === null) {
+      if (recalled !== null) this.#known.forget(recalled.since);
+      return null;
+    }
+    this.#carefulBatches = written.used ? CAREFUL_BATCHES : Math.max(0, this.#carefulBatches - 1);
+    return written.outcomes;
   }
 
   async #rotateWhenDue(): Promise<void> {
     const now = this.#deps.now();
     if (Math.abs(now - this.#rotationCheckedAt) < ROTATION_CHECK_MS) return;
     this.#rotationCheckedAt = now;
+    await removeOldChanges(this.#deps.db);
     const { opened, dropped } = await rotateIdentifiers(this.#deps.db, now);
     if (opened === null && dropped.length === 0) return;
     this.#deps.log.info(

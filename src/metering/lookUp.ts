@@ -1,6 +1,7 @@
 import type { Instant } from '../domain/period.js';
 import type { Queryable } from '../storage/db.js';
 import { textArray } from './arrays.js';
+import type { Known } from './known.js';
 import type { PreparedEvent } from './prepare.js';
 
 export interface Meter {
@@ -36,7 +37,7 @@ export interface Target {
 }
 
 /** By account and event name. */
-type Meters = Map<string, Map<string, Meter>>;
+export type Meters = Map<string, Map<string, Meter>>;
 
 export interface Found {
   meters: Meters;
@@ -44,61 +45,30 @@ export interface Found {
   targets: Map<Meter, Map<string, Target>>;
 }
 
-/**
- * Which payload key names the customer, as it was seen last. Says what to ask for before the meters have been asked;
- * what comes back is checked against the meters that come with it.
- */
-export class KnownMeters {
-  #meters: Meters = new Map();
-  #count = 0;
-
-  get(accountId: string, eventName: string): Meter | undefined {
-    return this.#meters.get(accountId)?.get(eventName);
-  }
-
-  learn(meters: Meters): void {
-    // Names that nobody uses any more are let go with all the others, now and then.
-    if (this.#count > KNOWN_MAX) {
-      this.#meters = new Map();
-      this.#count = 0;
-    }
-    for (const [accountId, ofAccount] of meters) {
-      const own = this.#meters.get(accountId) ?? new Map<string, Meter>();
-      this.#meters.set(accountId, own);
-      for (const [eventName, meter] of ofAccount) {
-        if (!own.has(eventName)) this.#count += 1;
-        own.set(eventName, meter);
-      }
-    }
-  }
-}
-
-const KNOWN_MAX = 10_000;
-
 export function customerIdOf(prepared: PreparedEvent, meter: Meter): string {
   return prepared.event.payload[meter.customerKey] ?? '';
 }
 
 /** The meters and customers that the events name, as they are now. */
-export async function lookUp(
-  q: Queryable,
-  events: readonly PreparedEvent[],
-  known: KnownMeters,
-): Promise<Found> {
+export async function lookUp(q: Queryable, events: readonly PreparedEvent[], known: Known): Promise<Found> {
   const names = namesOf(events);
-  const guess = wantedPairs(events, (accountId, eventName) => known.get(accountId, eventName));
+  const guess = wantedPairs(events, (accountId, eventName) => known.meter(accountId, eventName));
   const first = await ask(q, names, guess.pairs);
-  known.learn(first.meters);
+  known.learnMeters(first.meters);
   const meterNow = (accountId: string, eventName: string): Meter | undefined =>
     first.meters.get(accountId)?.get(eventName);
   if (guess.complete && isStillRight(guess.pairs, meterNow)) {
-    return { meters: first.meters, targets: targetsOf(guess.pairs, first.customers, meterNow) };
+    const targets = targetsOf(guess.pairs, first.customers, meterNow);
+    known.remember(targets, first.xmin);
+    return { meters: first.meters, targets };
   }
   const { pairs } = wantedPairs(events, meterNow);
   if (pairs.length === 0) return { meters: first.meters, targets: new Map() };
   const second = await ask(q, names, pairs);
   // The meters are those that were asked for by: what changed since counts for the next batch.
-  return { meters: first.meters, targets: targetsOf(pairs, second.customers, meterNow) };
+  const targets = targetsOf(pairs, second.customers, meterNow);
+  known.remember(targets, first.xmin);
+  return { meters: first.meters, targets };
 }
 
 interface Names {
@@ -219,14 +189,15 @@ const LOOK_UP = `
       left join test_clocks t on t.account_id = c.account_id and t.id = c.test_clock_id and t.deleted_at is null
       left join usage_series s on s.account_id = w.account_id and s.meter_id = w.meter_id
         and s.customer_id = w.customer_id and s.dimension_key = ''
-    ) as customers`;
+    ) as customers,
+    pg_snapshot_xmin(pg_current_snapshot())::text as xmin`;
 
 async function ask(
   q: Queryable,
   names: Names,
   pairs: readonly Pair[],
-): Promise<{ meters: Meters; customers: CustomerRow[] }> {
-  const [row] = await q.queryNamed<{ meters: Meter[]; customers: CustomerRow[] }>(
+): Promise<{ meters: Meters; customers: CustomerRow[]; xmin: string }> {
+  const [row] = await q.queryNamed<{ meters: Meter[]; customers: CustomerRow[]; xmin: string }>(
     'metering_look_up',
     LOOK_UP,
     [names.accountIds, names.eventNames, ...pairColumns(pairs)],
@@ -236,7 +207,7 @@ async function ask(
     const ofAccount = meters.get(meter.accountId) ?? new Map<string, Meter>();
     meters.set(meter.accountId, ofAccount.set(meter.eventName, meter));
   }
-  return { meters, customers: row?.customers ?? [] };
+  return { meters, customers: row?.customers ?? [], xmin: row?.xmin ?? '0' };
 }
 
 /** Account, meter and customer of each pair, as columns. */

@@ -1,4 +1,10 @@
-import { claimCustomers, hasDirtyUsage, type ClaimedCustomer, releaseClaim } from './claims.js';
+import {
+  claimCustomers,
+  type ClaimedCustomer,
+  hasDirtyUsage,
+  isOfNoConcern,
+  releaseClaims,
+} from './claims.js';
 import { clearUrgent, findDueAlerts, findUrgentOnClock } from './dueAlerts.js';
 import { Telling, type NotifierDeps } from './telling.js';
 
@@ -80,11 +86,32 @@ class PollingNotifier implements Notifier {
   async #claim(): Promise<number> {
     if (this.#inFlight.size >= this.#inFlightMax()) return 0;
     const { customers, watermark } = await claimCustomers(this.#deps.db, this.#deps.budgetPerSecond);
+    const unheard = customers.filter(isOfNoConcern);
+    if (unheard.length > 0) this.#track(this.#passOver(unheard));
     for (const customer of customers) {
-      const telling = this.#tell(customer, watermark).finally(() => this.#inFlight.delete(telling));
-      this.#inFlight.add(telling);
+      if (!isOfNoConcern(customer)) this.#track(this.#tell(customer, watermark));
     }
     return customers.length;
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#inFlight.delete(tracked));
+    this.#inFlight.add(tracked);
+  }
+
+  /** Nobody waits for their usage, so they are done with in one go. */
+  async #passOver(customers: readonly ClaimedCustomer[]): Promise<void> {
+    const results = customers.map(({ accountId, customerId, series }) => ({
+      accountId,
+      customerId,
+      told: series,
+      alertsSignalled: null,
+    }));
+    try {
+      await releaseClaims(this.#deps.db, results);
+    } catch (error) {
+      this.#deps.log.warn({ err: error }, 'claims could not be given back; they run out by themselves');
+    }
   }
 
   /** Waits, at least a little so that usage can come together, at most until the next poll or `wake`. */
@@ -112,10 +139,10 @@ class PollingNotifier implements Notifier {
       const telling = new Telling(this.#deps, customer, watermark);
       await telling.run();
       const { told, alertsSignalled } = telling;
-      await releaseClaim(db, { accountId, customerId, told, alertsSignalled });
+      await releaseClaims(db, [{ accountId, customerId, told, alertsSignalled }]);
     } catch (error) {
       log.warn({ err: error, accountId, customerId }, 'usage could not be passed on; it is tried again');
-      await releaseClaim(db, { accountId, customerId, told: [], alertsSignalled: null }).catch(
+      await releaseClaims(db, [{ accountId, customerId, told: [], alertsSignalled: null }]).catch(
         (failure: unknown) => {
           log.warn(
             { err: failure, accountId, customerId },

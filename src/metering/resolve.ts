@@ -2,9 +2,10 @@ import { type Decimal, ZERO } from '../domain/decimal.js';
 import type { Instant } from '../domain/period.js';
 import type { Database, Queryable } from '../storage/db.js';
 import { type RefusedEvent, refused } from './event.js';
+import type { Known } from './known.js';
 import {
   customerIdOf,
-  KnownMeters,
+  type Found,
   lookUp,
   type Meter,
   NOT_MADE,
@@ -42,15 +43,17 @@ const SECOND_MS = 1000;
 /**
  * Looks up what a batch of events refers to, in one or two statements whatever its size, and answers for each event, in
  * order. The look-ups are part of the batch, so a meter or customer changed a moment ago counts as it is now; `known`
- * only saves asking twice.
+ * only saves asking twice. What is `recalled` is not asked for: the answers hold if the database confirms it as the
+ * events are stored.
  */
 export async function resolveEvents(
   db: Database,
   events: readonly PreparedEvent[],
   now: Instant,
-  known: KnownMeters = new KnownMeters(),
+  known: Known,
+  recalled?: Found,
 ): Promise<(ResolvedEvent | RefusedEvent)[]> {
-  const found = await lookUp(db, events, known);
+  const found = recalled ?? (await lookUp(db, events, known));
   const answers = events.map((prepared) => {
     const meter = found.meters.get(prepared.accountId)?.get(prepared.event.eventName);
     const problem = meterProblem(prepared, meter);

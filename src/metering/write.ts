@@ -1,14 +1,25 @@
 import { type Database, sqlState, type Transaction } from '../storage/db.js';
 import { EventColumns } from './columns.js';
 import type { EventOutcome } from './event.js';
+import type { Since } from './known.js';
 import type { ResolvedEvent } from './resolve.js';
 import { siftEvents } from './sift.js';
 import { Stored, type Written } from './stored.js';
 
+/** What is expected of a batch, which saves exchanges with the database when it is right. */
+export interface Expectations {
+  /** The batch will bring identifiers that were used before. When it does so unexpectedly, it is written twice. */
+  expectUsed: boolean;
+  /** Accounts that must be written the careful way; learned here. */
+  watchedAccounts: Set<string>;
+  /** The events rest on what was recalled, which is right if nothing has changed since. Null when they were looked up. */
+  since: Since | null;
+}
+
 /**
  * Stores a batch of events in one transaction: identifiers, events, totals, rollups. Answers for each, in order, and
- * resolves after the commit. Partitions for their timestamps must exist. `expectUsed` says that the batch is expected to
- * bring identifiers that were used before; when it does so unexpectedly, it is written twice.
+ * resolves after the commit. Partitions for their timestamps must exist. Null when the events rest on something that has
+ * changed, or could not be confirmed; then nothing is written.
  *
  * Locks are taken in one order by every writer, so writers can only wait for each other: identifiers sorted by account
  * and text, then series sorted by number. Nothing is waited for after that.
@@ -16,15 +27,17 @@ import { Stored, type Written } from './stored.js';
 export async function writeEvents(
   db: Database,
   events: readonly ResolvedEvent[],
-  expectUsed: boolean,
-  watchedAccounts: Set<string>,
-): Promise<Written> {
+  { expectUsed, watchedAccounts, since }: Expectations,
+): Promise<Written | null> {
   const sorted = inOrder(events);
-  if (!expectUsed && isPlain(sorted, watchedAccounts)) {
+  const plain = !expectUsed && isPlain(sorted, watchedAccounts);
+  if (!plain && since !== null) return null;
+  if (plain) {
     try {
-      await storeNew(db, sorted);
+      await storeNew(db, sorted, since);
       return { outcomes: events.map((event) => new Stored('stored', event)), used: false };
     } catch (error) {
+      if (sqlState(error) === SOMETHING_CHANGED) return null;
       if (sqlState(error) === ACCOUNT_IS_WATCHED) noteAccounts(sorted, watchedAccounts);
       else if (!isWorthSifting(error)) throw error;
     }
@@ -75,14 +88,22 @@ function isPlain(sorted: readonly ResolvedEvent[], watchedAccounts: ReadonlySet<
   return true;
 }
 
-const STORE_NEW = `select hold_plain_accounts($1), store_new_meter_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-  $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`;
+const STORE_NEW = `select check_nothing_changed($33, $34), hold_plain_accounts($1),
+  store_new_meter_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`;
 
 /** One call, and one transaction of its own. */
-async function storeNew(db: Database, sorted: readonly ResolvedEvent[]): Promise<void> {
-  await db.queryNamed('metering_store_new', STORE_NEW, new EventColumns(sorted).ofNew());
+async function storeNew(db: Database, sorted: readonly ResolvedEvent[], since: Since | null): Promise<void> {
+  const { accountIds, xmins } = since ?? { accountIds: [], xmins: [] };
+  await db.queryNamed('metering_store_new', STORE_NEW, [
+    ...new EventColumns(sorted).ofNew(),
+    accountIds,
+    xmins,
+  ]);
 }
 
+/** Raised by check_nothing_changed. */
+const SOMETHING_CHANGED = 'DB002';
 /** Raised by hold_plain_accounts. */
 const ACCOUNT_IS_WATCHED = 'DB001';
 const UNIQUE_VIOLATION = '23505';

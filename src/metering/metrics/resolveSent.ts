@@ -4,7 +4,8 @@ import type { Database, Queryable } from '../../storage/db.js';
 import type { RefusedEvent } from '../event.js';
 import { refused } from '../event.js';
 import type { PreparedEvent } from '../prepare.js';
-import { KnownMeters, lookUp, type Meter, type Series } from '../lookUp.js';
+import { Known } from '../known.js';
+import { type Found, lookUp, type Meter, type Series } from '../lookUp.js';
 import { type ResolvedEvent, resolveEvents } from '../resolve.js';
 import { HOUR_MS } from '../rollup.js';
 import { parseEventValue } from '../value.js';
@@ -15,15 +16,16 @@ const FUTURE_MAX_MS = 24 * HOUR_MS;
 
 type Answer = ResolvedEvent | RefusedEvent;
 
-/** `resolveEvents` for the events of both dialects; answers in order. */
+/** `resolveEvents` for the events of both dialects; answers in order. Only those of Stripe's dialect are ever recalled. */
 export async function resolveAllEvents(
   q: Database,
   events: readonly PreparedEvent[],
   now: Instant,
-  known: KnownMeters,
+  known: Known,
+  recalled?: Found,
 ): Promise<Answer[]> {
   const sent = events.filter(({ event }) => event.sent !== undefined);
-  if (sent.length === 0) return resolveEvents(q, events, now, known);
+  if (sent.length === 0) return resolveEvents(q, events, now, known, recalled);
   const others = events.filter(({ event }) => event.sent === undefined);
   const answers = new Map<PreparedEvent, Answer>();
   const note = (of: readonly PreparedEvent[], given: readonly Answer[]) => {
@@ -46,7 +48,7 @@ interface Holder {
  */
 async function resolveSent(q: Queryable, events: readonly PreparedEvent[], now: Instant): Promise<Answer[]> {
   const holders = await findHolders(q, events);
-  const { meters } = await lookUp(q, events, new KnownMeters());
+  const { meters } = await lookUp(q, events, new Known());
   const seriesOf = new SeriesPool();
   const answers = events.map((prepared) => {
     const holder = holders.get(holderKey(prepared)) ?? { customerId: null, frozenTime: null };
