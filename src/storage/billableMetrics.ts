@@ -1,4 +1,5 @@
-import type { Aggregation } from '../domain/contract/aggregation.js';
+import type { Aggregation, FormulaAggregation } from '../domain/contract/aggregation.js';
+import type { Formula } from '../domain/contract/formula.js';
 import type { BillableMetric, EventTypeFilter, PropertyFilter } from '../domain/contract/metric.js';
 import { parseDecimal, toText } from '../domain/decimal.js';
 import type { Instant } from '../domain/period.js';
@@ -17,6 +18,9 @@ export interface BillableMetricRecord extends BillableMetric {
 interface StoredDefinition {
   aggregation: string;
   percent?: string;
+  formula?: Omit<FormulaAggregation, 'type'>;
+  condition?: Formula;
+  row_key?: readonly string[];
   aggregation_key: string | null;
   event_type_filter: EventTypeFilter | null;
   property_filters: PropertyFilter[];
@@ -41,10 +45,15 @@ export async function insertBillableMetric(
   accountId: string,
   metric: BillableMetricRecord,
 ): Promise<void> {
-  const { aggregation } = metric;
+  const { aggregation, condition = null, rowKey } = metric;
   const definition: StoredDefinition = {
     aggregation: aggregation.type,
     ...(aggregation.type === 'PERCENTILE' ? { percent: toText(aggregation.percent) } : {}),
+    ...(aggregation.type === 'FORMULA'
+      ? { formula: { parts: aggregation.parts, value: aggregation.value } }
+      : {}),
+    ...(condition === null ? {} : { condition }),
+    ...(rowKey === undefined ? {} : { row_key: rowKey }),
     aggregation_key: metric.aggregationKey,
     event_type_filter: metric.eventTypeFilter,
     property_filters: [...metric.propertyFilters],
@@ -119,6 +128,8 @@ function toRecord({ definition, ...row }: Row): BillableMetricRecord {
     ...row,
     eventTypeFilter: definition.event_type_filter,
     propertyFilters: definition.property_filters,
+    condition: definition.condition ?? null,
+    ...(definition.row_key === undefined ? {} : { rowKey: definition.row_key }),
     aggregation: toAggregation(definition),
     aggregationKey: definition.aggregation_key,
     groupKeys: definition.group_keys,
@@ -126,8 +137,11 @@ function toRecord({ definition, ...row }: Row): BillableMetricRecord {
   };
 }
 
-function toAggregation({ aggregation, percent }: StoredDefinition): Aggregation {
+function toAggregation({ aggregation, percent, formula }: StoredDefinition): Aggregation {
   switch (aggregation) {
+    case 'FORMULA':
+      if (formula === undefined) throw new Error('a metric has no formula');
+      return { type: aggregation, ...formula };
     case 'PERCENTILE':
       return { type: aggregation, percent: parseDecimal(percent ?? '') };
     case 'COUNT':

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Aggregation, increments, readWindow } from '../../src/domain/contract/aggregation.js';
+import { readSqlMetric } from '../../src/billing/metronome/sqlMetric.js';
+import { propertyText } from '../../src/domain/contract/event.js';
 import {
   aggregatedValue,
   type BillableMetric,
   matchesFilters,
   type MeteredEvent,
-  propertyText,
 } from '../../src/domain/contract/metric.js';
 import { cutAt } from '../../src/domain/contract/cuts.js';
 import type { UsageSlice } from '../../src/domain/contract/terms.js';
@@ -39,6 +40,9 @@ const AGGREGATIONS: Aggregation[] = [
   { type: 'UNIQUE' },
   { type: 'TIME_WEIGHTED_SUM' },
   { type: 'PERCENTILE', percent: parseDecimal('90') },
+  ...['AVG(properties.value)', 'MIN(properties.value * properties.value) + 1'].map(
+    (value) => readSqlMetric(`SELECT ${value} FROM events`).aggregation,
+  ),
 ];
 
 let fixture: Fixture;

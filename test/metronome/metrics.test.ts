@@ -1,6 +1,5 @@
 import type Metronome from '@metronome/sdk';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSqlMetric } from '../../src/billing/metronome/sqlMetric.js';
 import { startTestEngine, type TestEngine } from '../support/engine.js';
 import { failure, refusal } from './failure.js';
 
@@ -111,57 +110,5 @@ describe('SQL metrics', () => {
     expect(
       await refusal(metronome.v1.billableMetrics.create({ name: 'Bad', sql: 'drop table events' })),
     ).toMatch(/^400 Invalid 'sql': drop table is not supported/);
-  });
-
-  it('mean what the same rules mean', () => {
-    const rules = readSqlMetric(`
-      SELECT properties.region, COUNT(DISTINCT properties.user_id) AS value FROM events
-      WHERE event_type IN ('login', 'visit') AND properties.region NOT IN ('test') AND properties.bot IS NULL
-        AND properties.plan = 'pro' GROUP BY properties.region, properties.plan`);
-    const both = { inValues: null, notInValues: null };
-    expect(rules).toEqual({
-      aggregation: 'UNIQUE',
-      aggregationKey: 'user_id',
-      eventTypeFilter: { inValues: ['login', 'visit'], notInValues: null },
-      propertyFilters: [
-        { name: 'region', exists: true, inValues: null, notInValues: ['test'] },
-        { name: 'bot', exists: false, ...both },
-        { name: 'plan', exists: true, inValues: ['pro'], notInValues: null },
-      ],
-      groupKeys: [['region', 'plan']],
-    });
-    expect(readSqlMetric('select count(*) from events').aggregation).toBe('COUNT');
-    expect(readSqlMetric('select max(cast(properties.size as numeric)) from events')).toMatchObject({
-      aggregation: 'MAX',
-      aggregationKey: 'size',
-    });
-    expect(readSqlMetric('select latest(properties.seats::int) from events').aggregation).toBe('LATEST');
-  });
-
-  it.each([
-    ['select sum( from events', 'cannot be parsed'],
-    ['select 1', 'another FROM'],
-    ['select count(*) from events; select 1', 'more than one statement'],
-    ['select sum(properties.x) from customers', 'the table customers'],
-    ['select sum(properties.x) from pg_catalog.events', 'the table events'],
-    ['select sum(properties.x) from (select * from events) e', 'another FROM'],
-    ['select sum(e.v) from events e', 'an alias of the table'],
-    ['select count(*) from events a join events b on true', 'another FROM'],
-    ['select avg(properties.x) from events', 'the function AVG'],
-    ['select sum(properties.x * 2) from events', 'SUM of anything but a property'],
-    ['select sum(properties.x) + 1 from events', 'no single aggregate'],
-    ['select sum(distinct properties.x) from events', 'SUM(DISTINCT'],
-    ['select pg_sleep(10) from events', 'the function PG_SLEEP'],
-    ['select sum(properties.x) from events where properties.y > 3', 'the operator >'],
-    ["select sum(properties.x) from events where properties.y = 'a' or event_type = 'b'", 'the operator OR'],
-    ['select sum(properties.x) from events where properties.y = 5', 'anything but texts'],
-    ['select sum(properties.x), properties.y from events', 'without GROUP BY'],
-    ['select sum(properties.x) from events group by properties.y having sum(properties.x) > 1', 'HAVING'],
-    ['select sum(properties.x) filter (where true) from events', 'FILTER'],
-    ['select distinct sum(properties.x) from events', 'DISTINCT'],
-    ['with a as (select 1) select * from a', 'with is not'],
-    ['select count(*) from events limit 1', 'LIMIT'],
-  ])('refuse %s', (sql, message) => {
-    expect(() => readSqlMetric(sql)).toThrow(message);
   });
 });

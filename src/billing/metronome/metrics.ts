@@ -15,7 +15,7 @@ import type { ChangeContext } from '../catalogue.js';
 import { checkCustomFields } from './customFields.js';
 import { readSqlMetric } from './sqlMetric.js';
 
-export type AggregationType = Aggregation['type'];
+export type AggregationType = Exclude<Aggregation['type'], 'FORMULA'>;
 
 /** A metric as it is asked for: rules, or a SQL text that says them. */
 export interface NewMetric {
@@ -78,8 +78,7 @@ function sqlRules(input: NewMetric): Rules {
   ] as const;
   const other = others.find(([, value]) => value !== null);
   if (other !== undefined) throw invalid(`Invalid '${other[0]}': cannot be combined with 'sql'.`);
-  const { aggregation, ...rest } = readSqlMetric(input.sql ?? '');
-  return { ...rest, aggregation: { type: aggregation } };
+  return readSqlMetric(input.sql ?? '');
 }
 
 function rulesOf(input: NewMetric): Rules {

@@ -11,12 +11,27 @@ import {
   ZERO,
 } from '../decimal.js';
 import type { Instant, Period } from '../period.js';
+import { evaluateNumber, type Formula } from './formula.js';
 import { DIVISION_PLACES } from './quantity.js';
 
 /** `percent` is above 0 and at most 100: 99.9 for p99.9. */
 export type Aggregation =
   | { type: 'COUNT' | 'SUM' | 'MAX' | 'LATEST' | 'UNIQUE' | 'TIME_WEIGHTED_SUM' }
-  | { type: 'PERCENTILE'; percent: Decimal };
+  | { type: 'PERCENTILE'; percent: Decimal }
+  | FormulaAggregation;
+
+/** What a SQL metric makes of one or more aggregates; `value` refers to them by index. */
+export interface FormulaAggregation {
+  type: 'FORMULA';
+  parts: readonly FormulaPart[];
+  value: Formula;
+}
+
+/** An aggregate of an expression over each event; without one events are counted. */
+export interface FormulaPart {
+  type: 'COUNT' | 'SUM' | 'MAX' | 'EARLIEST' | 'LATEST' | 'UNIQUE';
+  argument: Formula | null;
+}
 
 /** The level from an instant on. */
 export interface LevelChange {
@@ -37,10 +52,12 @@ export interface WindowReading extends Period {
   values: readonly { value: Decimal; count: bigint }[];
   /** By time, then by order of arrival, for TIME_WEIGHTED_SUM. */
   levels: readonly LevelChange[];
+  /** For FORMULA, by part; without them every part reads the window itself. */
+  parts?: readonly WindowReading[];
 }
 
-/** A running aggregate: takes windows in time order and gives the reading so far. */
-type Running = (window: WindowReading) => Decimal;
+/** A running aggregate: takes windows in time order and gives the reading so far; null before there is any. */
+type Running = (window: WindowReading) => Decimal | null;
 
 const HOUR_MS = decimalFromBigint(3_600_000n);
 const HUNDRED = decimalFromBigint(100n);
@@ -58,6 +75,7 @@ const HUNDRED = decimalFromBigint(100n);
  *   holds from the statement's start to the first one. The running integral in value-milliseconds is exact
  *   and divided once.
  * - PERCENTILE p: nearest rank over all values so far, the ⌈p/100 × n⌉-th smallest of n; may fall.
+ * - FORMULA: its value over the running aggregates, those without events being null; zero where it is null; may fall.
  */
 export function increments(
   aggregation: Aggregation,
@@ -65,32 +83,35 @@ export function increments(
   levelBefore: Decimal = ZERO,
 ): Decimal[] {
   const running = runningFor(aggregation, levelBefore);
-  return differences(windows.map((window) => running(window)));
-}
-
-/** Each reading less the one before it, the first from zero. */
-export function differences(readings: readonly Decimal[]): Decimal[] {
-  return readings.map((reading, index) => subtract(reading, readings[index - 1] ?? ZERO));
+  return differences(windows.map((window) => running(window) ?? ZERO));
 }
 
 /**
- * Increments of a statement in whose midst a product changed its metric: the old metric's up to the swap,
- * the new one's after it, both run from the statement's start, so that the total is B(all) + A(to the swap)
- * − B(to the swap) (docs.metronome.com, "SQL metrics": swapping a metric).
+ * What all parts of a formula take of an event, where that is one number, so that one row of sums serves them all; null
+ * where it is the event itself. Undefined where they take different things, or need more than sums.
  */
-export function swappedIncrements(
-  windows: readonly Period[],
-  before: readonly Decimal[],
-  after: readonly Decimal[],
-  swapAt: Instant,
-): Decimal[] {
-  return windows.map(({ start }, index) => (start < swapAt ? before[index] : after[index]) ?? ZERO);
+export function sharedArgument({ parts }: FormulaAggregation): Formula | null | undefined {
+  const [first] = parts;
+  if (first === undefined) return undefined;
+  const isLatest = first.type === 'LATEST';
+  const text = JSON.stringify(first.argument);
+  const isShared = parts.every(
+    ({ type, argument }) =>
+      (isLatest ? type === 'LATEST' : ['COUNT', 'SUM', 'MAX'].includes(type)) &&
+      JSON.stringify(argument) === text,
+  );
+  return isShared ? first.argument : undefined;
 }
 
-function runningFor(aggregation: Aggregation, levelBefore: Decimal): Running {
+/** Each reading less the one before it, the first from zero. */
+function differences(readings: readonly Decimal[]): Decimal[] {
+  return readings.map((reading, index) => subtract(reading, readings[index - 1] ?? ZERO));
+}
+
+function runningFor(aggregation: Aggregation, levelBefore: Decimal = ZERO): Running {
   switch (aggregation.type) {
     case 'COUNT':
-      return summing(({ count }) => decimalFromBigint(count));
+      return summing(({ count }) => decimalFromBigint(count), ZERO);
     case 'SUM':
       return summing(({ sum }) => sum);
     case 'MAX':
@@ -105,13 +126,27 @@ function runningFor(aggregation: Aggregation, levelBefore: Decimal): Running {
       return runningIntegral(levelBefore);
     case 'PERCENTILE':
       return runningPercentile(aggregation.percent);
+    case 'FORMULA':
+      return runningFormula(aggregation);
   }
 }
 
-function summing(part: (window: WindowReading) => Decimal): Running {
-  let total = ZERO;
+function runningFormula({ parts, value }: FormulaAggregation): Running {
+  const all = parts.map(({ type }) =>
+    type === 'EARLIEST'
+      ? keeping((first, { levels }) => first ?? levels[0]?.value ?? null)
+      : runningFor({ type }),
+  );
   return (window) => {
-    total = add(total, part(window));
+    const aggregates = all.map((running, index) => running(window.parts?.[index] ?? window));
+    return evaluateNumber(value, { aggregates });
+  };
+}
+
+function summing(part: (window: WindowReading) => Decimal, empty: Decimal | null = null): Running {
+  let total = empty;
+  return (window) => {
+    if (window.count > 0n) total = add(total ?? ZERO, part(window));
     return total;
   };
 }
@@ -120,7 +155,7 @@ function keeping(next: (kept: Decimal | null, window: WindowReading) => Decimal 
   let kept: Decimal | null = null;
   return (window) => {
     kept = next(kept, window);
-    return kept ?? ZERO;
+    return kept;
   };
 }
 

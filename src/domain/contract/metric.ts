@@ -1,6 +1,8 @@
 import { type Decimal, DecimalFormatError, ONE, parseDecimal } from '../decimal.js';
 import type { Instant } from '../period.js';
-import type { Aggregation } from './aggregation.js';
+import { type Aggregation, type FormulaPart, sharedArgument } from './aggregation.js';
+import { propertyText } from './event.js';
+import { eventNumber, eventText, type Formula, holds } from './formula.js';
 
 /** One event, as far as metrics look at it. */
 export interface MeteredEvent {
@@ -27,32 +29,29 @@ export interface BillableMetric {
   name: string;
   eventTypeFilter: EventTypeFilter | null;
   propertyFilters: readonly PropertyFilter[];
+  /** What a SQL metric asks of an event beside the filters. */
+  condition?: Formula | null;
   aggregation: Aggregation;
   /** The property that is aggregated; null for COUNT. */
   aggregationKey: string | null;
   /** Compound keys, each a list of properties. */
   groupKeys: readonly (readonly string[])[];
+  /**
+   * The GROUP BY of a SQL metric whose groups don't add up to the whole, as maxima don't: what is read by fewer
+   * properties is the sum of these groups.
+   */
+  rowKey?: readonly string[];
 }
 
-/**
- * The text of a property: strings as they are, numbers and booleans as JSON writes them; null when absent,
- * null or not a plain value. Filters and groups compare texts (docs.metronome.com, "send usage events").
- */
-export function propertyText(event: MeteredEvent, name: string): string | null {
-  if (!Object.hasOwn(event.properties, name)) return null;
-  const value = event.properties[name];
-  if (typeof value === 'string') return value;
-  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : null;
-}
-
-/** Whether the event passes the type filter and every property filter. */
+/** Whether the event passes the type filter, every property filter and the condition. */
 export function matchesFilters(
-  metric: Pick<BillableMetric, 'eventTypeFilter' | 'propertyFilters'>,
+  metric: Pick<BillableMetric, 'eventTypeFilter' | 'propertyFilters' | 'condition'>,
   event: MeteredEvent,
 ): boolean {
-  const { eventTypeFilter, propertyFilters } = metric;
+  const { eventTypeFilter, propertyFilters, condition = null } = metric;
   if (eventTypeFilter !== null && !isAllowed(event.eventType, eventTypeFilter)) return false;
-  return propertyFilters.every((filter) => passes(filter, propertyText(event, filter.name)));
+  if (!propertyFilters.every((filter) => passes(filter, propertyText(event, filter.name)))) return false;
+  return condition === null || holds(condition, event);
 }
 
 function passes(filter: PropertyFilter, text: string | null): boolean {
@@ -68,19 +67,38 @@ function isAllowed(text: string, { inValues, notInValues }: EventTypeFilter): bo
 }
 
 /**
- * What an event that passes adds to the metric: one for COUNT, the text for UNIQUE, else the number. Null
- * where the property is missing or no number: such an event counts for nothing.
+ * What an event that passes adds to the metric: one for COUNT, the text for UNIQUE, else the number; for a formula what
+ * all its aggregates take. Null where the property is missing or no number: such an event counts for nothing. Null too
+ * for a formula whose aggregates take different things: see `partValues`.
  */
 export function aggregatedValue(metric: BillableMetric, event: MeteredEvent): Decimal | string | null {
-  if (metric.aggregation.type === 'COUNT') return ONE;
+  const { aggregation } = metric;
+  if (aggregation.type === 'COUNT') return ONE;
+  if (aggregation.type === 'FORMULA') {
+    const shared = sharedArgument(aggregation);
+    return shared === undefined ? null : argumentValue(shared, event);
+  }
   const text = metric.aggregationKey === null ? null : propertyText(event, metric.aggregationKey);
-  if (text === null || metric.aggregation.type === 'UNIQUE') return text;
+  if (text === null || aggregation.type === 'UNIQUE') return text;
   try {
     return parseDecimal(text);
   } catch (error) {
     if (error instanceof DecimalFormatError) return null;
     throw error;
   }
+}
+
+/** What an event that passes adds to each aggregate of the metric: one value, or one for each part of a formula. */
+export function partValues(metric: BillableMetric, event: MeteredEvent): (Decimal | string | null)[] {
+  const { aggregation } = metric;
+  if (aggregation.type !== 'FORMULA') return [aggregatedValue(metric, event)];
+  return aggregation.parts.map(({ type, argument }: FormulaPart) =>
+    type === 'UNIQUE' && argument !== null ? eventText(argument, event) : argumentValue(argument, event),
+  );
+}
+
+function argumentValue(argument: Formula | null, event: MeteredEvent): Decimal | null {
+  return argument === null ? ONE : eventNumber(argument, event);
 }
 
 /** The event's values of one compound group key; null for a property that it does not carry. */

@@ -1,5 +1,5 @@
-import { increments, readWindow } from '../../domain/contract/aggregation.js';
-import { aggregatedValue, groupValues, matchesFilters } from '../../domain/contract/metric.js';
+import { increments, readWindow, type WindowReading } from '../../domain/contract/aggregation.js';
+import { groupValues, matchesFilters, partValues } from '../../domain/contract/metric.js';
 import { pieceIndexAt } from '../../domain/contract/cuts.js';
 import { type Decimal, isZero, ZERO } from '../../domain/decimal.js';
 import type { Instant, Period } from '../../domain/period.js';
@@ -18,7 +18,8 @@ import type { ArrivedEvent } from './stored.js';
 interface Value {
   at: Instant;
   arrival: bigint;
-  value: Decimal | string;
+  /** For each aggregate of the metric: one, or as many as a formula has parts. */
+  values: readonly (Decimal | string | null)[];
 }
 
 interface GroupEvents {
@@ -58,9 +59,9 @@ function addEvent(
 ): void {
   const { metric, names } = target;
   if (!matchesFilters(metric, event)) return;
-  const value = aggregatedValue(metric, event);
+  const parts = partValues(metric, event);
   const dimensions = groupValues(event, neededNames(target));
-  if (value === null || !passesFilters(dimensions, target.filters)) return;
+  if (parts.every((part) => part === null) || !passesFilters(dimensions, target.filters)) return;
   const id = groupId(dimensions, names);
   const group: GroupEvents = groups.get(id) ?? {
     dimensions: projected(dimensions, names),
@@ -73,13 +74,14 @@ function addEvent(
   if (first === undefined || last === undefined || at >= last.end) return;
   if (at < first.start) {
     const before = group.levelBefore;
+    const [value = null] = parts;
     const isLater = before === null || at > before.at || (at === before.at && arrival > before.arrival);
-    if (isLater && typeof value !== 'string') group.levelBefore = { at, arrival, value };
+    if (isLater && value !== null && typeof value !== 'string') group.levelBefore = { at, arrival, value };
   } else {
     const index = pieceIndexAt(windows, at);
-    const values = group.windows.get(index);
-    if (values === undefined) group.windows.set(index, [{ at, arrival, value }]);
-    else values.push({ at, arrival, value });
+    const known = group.windows.get(index);
+    if (known === undefined) group.windows.set(index, [{ at, arrival, values: parts }]);
+    else known.push({ at, arrival, values: parts });
   }
   groups.set(id, group);
 }
@@ -93,7 +95,7 @@ function readGroup({ metric }: MetricTarget, query: ReadingQuery, group: GroupEv
     const until = overTime ? Math.max(window.start, Math.min(window.end, query.at)) : window.end;
     return [{ index, window: { start: window.start, end: until }, values: values ?? [] }];
   });
-  const readings = pieces.map(({ window, values }) => readWindow(window, knownBy(values, window, overTime)));
+  const readings = pieces.map(({ window, values }) => readParts(window, knownBy(values, window, overTime)));
   const running = query.mode === 'running' || overTime;
   const quantities = running
     ? increments(metric.aggregation, readings, levelBefore)
@@ -107,6 +109,20 @@ function readGroup({ metric }: MetricTarget, query: ReadingQuery, group: GroupEv
       .filter(({ quantity, isUsed }) => isUsed || !isZero(quantity))
       .map(({ index, quantity }) => ({ index, quantity })),
   };
+}
+
+function readParts(window: Period, values: readonly Value[]): WindowReading {
+  const count = values[0]?.values.length ?? 1;
+  const parts = Array.from({ length: count }, (_part, index) =>
+    readWindow(
+      window,
+      values.flatMap(({ at, values: given }) => {
+        const value = given[index] ?? null;
+        return value === null ? [] : [{ at, value }];
+      }),
+    ),
+  );
+  return { ...readWindow(window, []), ...parts[0], parts };
 }
 
 /** In order; a level that begins after the end of what is known does not count yet. */

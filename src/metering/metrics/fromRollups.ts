@@ -1,6 +1,11 @@
 import { increments, type WindowReading } from '../../domain/contract/aggregation.js';
 import { pieceIndexAt } from '../../domain/contract/cuts.js';
-import { aggregatedValue, groupValues, matchesFilters } from '../../domain/contract/metric.js';
+import {
+  aggregatedValue,
+  type BillableMetric,
+  groupValues,
+  matchesFilters,
+} from '../../domain/contract/metric.js';
 import {
   add,
   type Decimal,
@@ -126,10 +131,10 @@ export async function readFromRollups(
   const answers: GroupReading[][] = targets.map(() => []);
   if (targets.length === 0) return answers;
   const found = await findGroups(q, targets, query);
-  const typeOf = ({ target }: Group) => targets[target]?.metric.aggregation.type;
+  const typeOf = ({ target }: Group) => rolledType(targets[target]?.metric);
   await readSums(
     q,
-    part(found, (group) => !['LATEST', 'UNIQUE'].includes(typeOf(group) ?? '')),
+    part(found, (group) => !['LATEST', 'UNIQUE'].includes(typeOf(group))),
     query,
   );
   await readLatest(
@@ -147,6 +152,13 @@ export async function readFromRollups(
     answers[group.target]?.push(readGroup(targets[group.target] as MetricTarget, query, group));
   }
   return answers;
+}
+
+/** What its rows are read for; all parts of a formula that lives from rollups need the same. */
+function rolledType(metric: BillableMetric | undefined): string {
+  const aggregation = metric?.aggregation;
+  if (aggregation?.type === 'FORMULA') return aggregation.parts[0]?.type ?? '';
+  return aggregation?.type ?? '';
 }
 
 function part(found: SeriesGroups, wanted: (group: Group) => boolean): SeriesGroups {

@@ -1,3 +1,4 @@
+import { sharedArgument } from '../../domain/contract/aggregation.js';
 import { parseDecimal } from '../../domain/decimal.js';
 import type { Instant } from '../../domain/period.js';
 import type { Queryable } from '../../storage/db.js';
@@ -5,14 +6,32 @@ import { floorTo, HOUR_MS, iso } from '../rollup.js';
 import { groupKeyFor } from './dimensions.js';
 import { type LevelBefore, type LevelsBefore, readFromEvents } from './fromEvents.js';
 import { findGroups, isOnHours, readFromRollups } from './fromRollups.js';
-import { groupId, type GroupReading, type MetricTarget, neededNames, type ReadingQuery } from './reading.js';
+import {
+  groupId,
+  type GroupReading,
+  type MetricTarget,
+  neededNames,
+  type ReadingQuery,
+  rowTarget,
+  sumOfRows,
+} from './reading.js';
 import { type ArrivedEvent, readStoredEvents, typesOf } from './stored.js';
 
 /**
  * The usage of one customer, for each target. Counts, sums, maxima, latest values and distinct texts come from rollups;
- * percentiles, what is weighted by time, and windows that don't begin on the hour come from the events themselves.
+ * percentiles, what is weighted by time, formulas over several things, and windows that don't begin on the hour come from
+ * the events themselves.
  */
 export async function readMetrics(
+  q: Queryable,
+  targets: readonly MetricTarget[],
+  query: ReadingQuery,
+): Promise<GroupReading[][]> {
+  const answers = await readRows(q, targets.map(rowTarget), query);
+  return answers.map((rows, index) => sumOfRows(targets[index] as MetricTarget, rows));
+}
+
+async function readRows(
   q: Queryable,
   targets: readonly MetricTarget[],
   query: ReadingQuery,
@@ -29,8 +48,9 @@ export async function readMetrics(
 }
 
 function followsFromRollups(target: MetricTarget): boolean {
-  const { type } = target.metric.aggregation;
-  if (type === 'PERCENTILE' || type === 'TIME_WEIGHTED_SUM') return false;
+  const { aggregation } = target.metric;
+  if (aggregation.type === 'PERCENTILE' || aggregation.type === 'TIME_WEIGHTED_SUM') return false;
+  if (aggregation.type === 'FORMULA' && sharedArgument(aggregation) === undefined) return false;
   return groupKeyFor(target.metric, neededNames(target)) !== undefined;
 }
 

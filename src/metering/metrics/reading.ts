@@ -1,5 +1,5 @@
 import type { BillableMetric, MeteredEvent } from '../../domain/contract/metric.js';
-import type { Decimal } from '../../domain/decimal.js';
+import { add, type Decimal, ZERO } from '../../domain/decimal.js';
 import type { Instant, Period } from '../../domain/period.js';
 import type { Dimensions } from './dimensions.js';
 
@@ -58,4 +58,32 @@ export function groupId(dimensions: Dimensions, names: readonly string[]): strin
 /** Every property that the target must be able to tell apart. */
 export function neededNames({ names, filters }: MetricTarget): string[] {
   return [...new Set([...names, ...filters.map(({ name }) => name)])];
+}
+
+/** The target that reads each row of the metric by itself, where its rows don't add up to the whole. */
+export function rowTarget(target: MetricTarget): MetricTarget {
+  const { rowKey = [] } = target.metric;
+  const names = [...new Set([...target.names, ...rowKey])];
+  return names.length === target.names.length ? target : { ...target, names };
+}
+
+/** What was read with `rowTarget`, summed by the names that the target itself asks for. */
+export function sumOfRows(target: MetricTarget, rows: readonly GroupReading[]): GroupReading[] {
+  if (rowTarget(target) === target) return [...rows];
+  const groups = new Map<string, { dimensions: Dimensions; windows: Map<number, Decimal> }>();
+  for (const { dimensions, windows } of rows) {
+    const id = groupId(dimensions, target.names);
+    const group = groups.get(id) ?? {
+      dimensions: projected(dimensions, target.names),
+      windows: new Map<number, Decimal>(),
+    };
+    groups.set(id, group);
+    for (const { index, quantity } of windows) {
+      group.windows.set(index, add(group.windows.get(index) ?? ZERO, quantity));
+    }
+  }
+  return [...groups.values()].map(({ dimensions, windows }) => ({
+    dimensions,
+    windows: [...windows].sort(([a], [b]) => a - b).map(([index, quantity]) => ({ index, quantity })),
+  }));
 }

@@ -8,7 +8,7 @@ import type { Queryable } from '../../storage/db.js';
 import type { Dimensions } from './dimensions.js';
 import { readFromEvents } from './fromEvents.js';
 import { asArrived, readMetrics } from './read.js';
-import { type GroupReading, type MetricTarget, type ReadingQuery } from './reading.js';
+import { type GroupReading, type MetricTarget, type ReadingQuery, rowTarget, sumOfRows } from './reading.js';
 
 /** What a product says about its usage. */
 export interface MeteredProduct {
@@ -66,7 +66,9 @@ export function slicesOfEvents(
   const whole = { ...request, accountId: '', customerKeys: [], extraEvents: events };
   const { windows, variants, targets } = planOf(whole);
   const query = queryOf(whole, windows);
-  const readings = targets.map((target) => readFromEvents(target, query, asArrived(query)));
+  const readings = targets.map((target) =>
+    sumOfRows(target, readFromEvents(rowTarget(target), query, asArrived(query))),
+  );
   return slicesOf(windows, variants, targets, readings);
 }
 

@@ -1,11 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type Aggregation,
-  differences,
-  increments,
-  readWindow,
-  swappedIncrements,
-} from '../../../src/domain/contract/aggregation.js';
+import { type Aggregation, increments, readWindow } from '../../../src/domain/contract/aggregation.js';
 import {
   aggregatedValue,
   type BillableMetric,
@@ -78,17 +72,6 @@ describe('aggregations as increments', () => {
         ['1', '1', '1'],
       ]),
     ).toEqual(['4', '-3']);
-  });
-
-  it('6.41 swaps the metric of a product in the midst of its period', () => {
-    const days = ['2024-03-01', '2024-03-02', '2024-03-15', '2024-03-16'].map((day) => ({
-      start: utc(day),
-      end: utc(day) + DAY,
-    }));
-    const averages = (...readings: string[]) => differences(readings.map(dec));
-    const a = averages('4', '5', '5', '5');
-    const b = averages('0', '0', '10', '11');
-    expect(swappedIncrements(days, a, b, utc('2024-03-15')).map(toText)).toEqual(['4', '1', '10', '1']);
   });
 });
 
