@@ -5,7 +5,8 @@ import type { Instant } from '../domain/period.js';
 import { isUniqueViolation, type Queryable, timestamp } from './db.js';
 import { fromDocument, toDocument } from './documents.js';
 
-const COLUMNS = `id, customer_id as "customerId", test_clock_id as "testClockId", rate_card_id as "rateCardId", name,
+const COLUMNS = `id, customer_id as "customerId", test_clock_id as "testClockId", rate_card_id as "rateCardId",
+  package_id as "packageId", name,
   starting_at as "startingAt", ending_before as "endingBefore", uniqueness_key as "uniquenessKey", terms,
   custom_fields as "customFields", created_at as "createdAt", archived_at as "archivedAt",
   next_due_at as "nextDueAt"`;
@@ -22,8 +23,8 @@ export async function insertContract(q: Queryable, accountId: string, c: Contrac
   try {
     await q.query(
       `insert into contracts (account_id, id, customer_id, test_clock_id, rate_card_id, name, starting_at,
-         ending_before, uniqueness_key, terms, custom_fields, created_at, archived_at, next_due_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+         ending_before, uniqueness_key, terms, custom_fields, created_at, archived_at, next_due_at, package_id)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
       [
         accountId,
         c.id,
@@ -39,6 +40,7 @@ export async function insertContract(q: Queryable, accountId: string, c: Contrac
         timestamp(c.createdAt),
         timestamp(c.archivedAt),
         timestamp(c.nextDueAt),
+        c.packageId,
       ],
     );
   } catch (error) {

@@ -1,21 +1,13 @@
 import { LRUCache } from 'lru-cache';
-import { resolveRateCardAlias } from '../domain/contract/rateCard.js';
 import type { RateCard } from '../domain/contract/terms.js';
 import { parseDecimal } from '../domain/decimal.js';
 import { notFound } from '../domain/errors.js';
 import type { Instant } from '../domain/period.js';
+import { resolveAlias, type StoredAlias } from './aliases.js';
 import { requestChecksOfRateCard } from './customerChecks.js';
 import { type Queryable, timestamp } from './db.js';
 import { Conditions, type Page, pageSql } from './pages.js';
 import { loadRates } from './rates.js';
-
-export interface StoredAlias {
-  name: string;
-  startingAt: Instant | null;
-  endingBefore: Instant | null;
-  /** Of two cards with the same alias, the one that got it last has it. */
-  assignedAt: Instant;
-}
 
 export interface RateCardRecord {
   id: string;
@@ -73,23 +65,10 @@ export async function resolveRateCard(
   name: { id: string } | { alias: string },
   at: Instant,
 ): Promise<RateCardRecord> {
-  const id = 'id' in name ? name.id : await resolveAlias(q, accountId, name.alias, at);
+  const id = 'id' in name ? name.id : await resolveAlias(q, 'rate card', accountId, name.alias, at);
   const card = await findRateCard(q, accountId, id);
   if (card === null || card.archivedAt !== null) throw notFound('rate card', id, 'rate_card_id');
   return card;
-}
-
-async function resolveAlias(q: Queryable, accountId: string, alias: string, at: Instant): Promise<string> {
-  const rows = await q.query<{ id: string; aliases: StoredAlias[] }>(
-    `select id, aliases from rate_cards
-     where account_id = $1 and archived_at is null and aliases @> jsonb_build_array(jsonb_build_object('name', $2::text))
-     order by created_at, id`,
-    [accountId, alias],
-  );
-  const assignments = rows
-    .flatMap(({ id, aliases }) => aliases.map((assigned) => ({ ...assigned, rateCardId: id })))
-    .sort((a, b) => a.assignedAt - b.assignedAt);
-  return resolveRateCardAlias(assignments, alias, at);
 }
 
 export async function findRateCard(

@@ -16,6 +16,7 @@ import { contractsChanged } from './plan.js';
 export interface NewContract {
   id: string;
   rateCardId: string | null;
+  packageId: string | null;
   name: string | null;
   startingAt: Instant;
   endingBefore: Instant | null;
@@ -62,6 +63,7 @@ export async function createContract(change: ContractChange, contract: NewContra
     customerId: customer.id,
     testClockId: customer.testClockId,
     rateCardId: contract.rateCardId,
+    packageId: contract.packageId,
     name: contract.name,
     startingAt: contract.startingAt,
     endingBefore: contract.endingBefore,

@@ -2,23 +2,12 @@ import { v7 as uuidv7 } from 'uuid';
 import type { PricingUnit } from '../../domain/contract/terms.js';
 import { type Decimal, toText } from '../../domain/decimal.js';
 import { BillingError, invalid, notFound } from '../../domain/errors.js';
-import type { Instant } from '../../domain/period.js';
 import type { Queryable } from '../../storage/db.js';
 import { loadPricingUnits, USD_CREDIT_TYPE_ID } from '../../storage/pricingUnits.js';
-import {
-  findRateCard,
-  type RateCardRecord,
-  saveRateCard,
-  type StoredAlias,
-} from '../../storage/rateCards.js';
+import { findRateCard, type RateCardRecord, saveRateCard } from '../../storage/rateCards.js';
 import type { ChangeContext } from '../catalogue.js';
+import { type AliasInput, aliasesWith } from './aliases.js';
 import { checkCustomFields } from './customFields.js';
-
-export interface AliasInput {
-  name: string;
-  startingAt: Instant | null;
-  endingBefore: Instant | null;
-}
 
 export interface ConversionInput {
   creditTypeId: string;
@@ -124,22 +113,4 @@ function conversionsWith(
     conversions.push({ creditTypeId, fiatPerUnit: toText(fiatPerUnit) });
   }
   return conversions;
-}
-
-/** An alias that stays as it was keeps when it was assigned; a new or changed one is the latest of its name. */
-function aliasesWith(
-  before: readonly StoredAlias[],
-  given: readonly AliasInput[],
-  at: Instant,
-): StoredAlias[] {
-  return given.map((alias) => {
-    if (alias.startingAt !== null && alias.endingBefore !== null && alias.endingBefore <= alias.startingAt) {
-      throw invalid(`Invalid 'aliases': '${alias.name}' must end after it starts.`);
-    }
-    const same = before.find(
-      ({ name, startingAt, endingBefore }) =>
-        name === alias.name && startingAt === alias.startingAt && endingBefore === alias.endingBefore,
-    );
-    return same ?? { ...alias, assignedAt: at };
-  });
 }

@@ -125,6 +125,8 @@ export interface ContractRecord {
   customerId: string;
   testClockId: string | null;
   rateCardId: string | null;
+  /** The package that it was made from. */
+  packageId: string | null;
   name: string | null;
   startingAt: Instant;
   endingBefore: Instant | null;

@@ -1,7 +1,6 @@
-import { notFound } from '../errors.js';
 import type { Instant } from '../period.js';
 import { valuesKey } from './applicability.js';
-import type { BillingFrequency, GroupValues, RateCard, RateCardAlias, RateSegment } from './terms.js';
+import type { BillingFrequency, GroupValues, RateCard, RateSegment } from './terms.js';
 
 /** The rates of a card by what they price. */
 export type RateIndex = ReadonlyMap<string, readonly RateSegment[]>;
@@ -56,23 +55,4 @@ export function rateInForce(segments: readonly RateSegment[], at: Instant): Rate
 /** Whether a span with an optional end contains the instant. */
 export function covers(span: { startingAt: Instant; endingBefore: Instant | null }, at: Instant): boolean {
   return span.startingAt <= at && (span.endingBefore === null || at < span.endingBefore);
-}
-
-/**
- * The card that an alias means at a contract's start: of the cards that have it at that instant, the one
- * that got it last (the order of the list). Throws BillingError `not_found` when none has.
- */
-export function resolveRateCardAlias(
-  assignments: readonly (RateCardAlias & { rateCardId: string })[],
-  alias: string,
-  contractStart: Instant,
-): string {
-  const found = assignments.findLast(
-    ({ name, startingAt, endingBefore }) =>
-      name === alias &&
-      (startingAt === null || startingAt <= contractStart) &&
-      (endingBefore === null || contractStart < endingBefore),
-  );
-  if (found === undefined) throw notFound('rate card alias', alias, 'rate_card_alias');
-  return found.rateCardId;
 }

@@ -13,6 +13,7 @@ import { contractObject } from './render/contract.js';
 import { rfc3339 } from './render.js';
 import { contractParams, newContractOf } from './terms/contract.js';
 import { loadTermsContext } from './terms/context.js';
+import { agreedParams } from './terms/packaged.js';
 
 const named = { customer_id: customerId(), contract_id: uuid() };
 const shown = { include_balance: boolean().optional(), include_ledgers: boolean().optional() };
@@ -25,12 +26,13 @@ const create = metronomeEndpoint({
     const { tx, core, accountId } = ctx;
     const found = await requireCustomerByAnyId(tx, accountId, input.customer_id);
     const change = await lockForChange(tx, core, accountId, found.id);
-    const rateCardId = await rateCardOf(ctx, input);
+    const { params, packageId } = await agreedParams(tx, accountId, found.id, input);
     const context = await loadTermsContext(tx, accountId, change.now);
-    const contract = newContractOf(context, input, {
+    const contract = newContractOf(context, params, {
       customerId: found.id,
       contractId: newUuid(),
-      rateCardId,
+      rateCardId: await rateCardOf(ctx, params),
+      packageId,
     });
     const record = await createContract(change, contract);
     const view = await loadView(ctx, found.id);

@@ -14,6 +14,7 @@ import { eventsSearchEndpoints } from './eventsSearch.js';
 import { ingestEndpoints } from './ingest.js';
 import { invoiceEndpoints } from './invoices.js';
 import { previewEndpoints } from './preview.js';
+import { packageEndpoints } from './packages.js';
 import { pricingUnitEndpoints } from './pricingUnits.js';
 import { productEndpoints } from './products.js';
 import { rateCardEndpoints } from './rateCards.js';
@@ -38,6 +39,7 @@ export const metronomeEndpoints: readonly MetronomeEndpoint[] = [
   ...ingestEndpoints,
   ...usageEndpoints,
   ...invoiceEndpoints,
+  ...packageEndpoints,
   ...previewEndpoints,
   ...pricingUnitEndpoints,
   ...productEndpoints,

@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 import {
-  type AliasInput,
   archiveRateCard,
   type ConversionInput,
   createRateCard,
@@ -12,9 +11,10 @@ import { ZERO } from '../../domain/decimal.js';
 import type { JsonObject } from '../../json.js';
 import { loadPricingUnits } from '../../storage/pricingUnits.js';
 import { listRateCards, type RateCardRecord } from '../../storage/rateCards.js';
+import { aliases, aliasObjects, aliasOf } from './aliases.js';
 import { type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
 import { cursorPage, storagePage, storagePageAnswer } from './paging.js';
-import { customFields, decimal, hourTimestamp, list, object, text, uuid } from './params.js';
+import { customFields, decimal, list, object, text, uuid } from './params.js';
 import { creditType, CREATED_BY, optionalTime, rfc3339 } from './render.js';
 
 const URL = '/v1/contract-pricing/rate-cards';
@@ -24,12 +24,6 @@ const conversion = object({
   fiat_per_custom_credit: decimal({ above: ZERO }),
 });
 const conversions = list(conversion, { max: 100 });
-const alias = object({
-  name: text({ max: 200 }),
-  starting_at: hourTimestamp().optional(),
-  ending_before: hourTimestamp().optional(),
-});
-const aliases = list(alias, { max: 100 });
 
 const create = metronomeEndpoint({
   method: 'POST',
@@ -115,14 +109,6 @@ function conversionOf(input: z.output<typeof conversion>): ConversionInput {
   return { creditTypeId: input.custom_credit_type_id, fiatPerUnit: input.fiat_per_custom_credit };
 }
 
-function aliasOf(input: z.output<typeof alias>): AliasInput {
-  return {
-    name: input.name,
-    startingAt: input.starting_at ?? null,
-    endingBefore: input.ending_before ?? null,
-  };
-}
-
 function rateCardObject(card: RateCardRecord, units: ReadonlyMap<string, PricingUnit>): JsonObject {
   return {
     id: card.id,
@@ -138,14 +124,7 @@ function rateCardObject(card: RateCardRecord, units: ReadonlyMap<string, Pricing
             custom_credit_type: creditType(units, creditTypeId),
             fiat_per_custom_credit: fiatPerUnit,
           })),
-    aliases:
-      card.aliases.length === 0
-        ? undefined
-        : card.aliases.map(({ name, startingAt, endingBefore }) => ({
-            name,
-            starting_at: optionalTime(startingAt),
-            ending_before: optionalTime(endingBefore),
-          })),
+    aliases: aliasObjects(card.aliases),
     custom_fields: card.customFields,
     archived_at: optionalTime(card.archivedAt),
   };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { rateInForce, resolveRateCardAlias } from '../../../src/domain/contract/rateCard.js';
+import { aliasHolder, aliasWithout } from '../../../src/domain/contract/aliases.js';
+import { rateInForce } from '../../../src/domain/contract/rateCard.js';
 import type { Override } from '../../../src/domain/contract/terms.js';
-import { BillingError } from '../../../src/domain/errors.js';
 import { toText } from '../../../src/domain/decimal.js';
 import {
   balanceOf,
@@ -170,12 +170,30 @@ describe('dimensions and dates', () => {
   it('resolves an alias as of the start of the contract, to the card that got it last', () => {
     const open = { name: 'standard', startingAt: null, endingBefore: null };
     const cards = [
-      { ...open, rateCardId: 'old' },
-      { ...open, rateCardId: 'new', startingAt: utc('2024-06-01') },
+      { ...open, holderId: 'old' },
+      { ...open, holderId: 'new', startingAt: utc('2024-06-01') },
     ];
-    expect(resolveRateCardAlias(cards, 'standard', utc('2024-05-31'))).toBe('old');
-    expect(resolveRateCardAlias(cards, 'standard', utc('2024-06-01'))).toBe('new');
-    expect(() => resolveRateCardAlias(cards, 'premium', utc('2024-06-01'))).toThrow(BillingError);
+    expect(aliasHolder(cards, 'standard', utc('2024-05-31'))).toBe('old');
+    expect(aliasHolder(cards, 'standard', utc('2024-06-01'))).toBe('new');
+    expect(aliasHolder(cards, 'premium', utc('2024-06-01'))).toBe(null);
+  });
+
+  it('leaves of an alias what nobody else takes', () => {
+    const alias = (from: string | null, to: string | null) => ({
+      name: 'standard',
+      startingAt: from === null ? null : utc(from),
+      endingBefore: to === null ? null : utc(to),
+    });
+    const always = alias(null, null);
+    const [spring, summer] = [alias('2024-03-01', '2024-06-01'), alias('2024-06-01', '2024-09-01')];
+    expect(aliasWithout(always, { ...always, name: 'other' })).toEqual([always]);
+    expect(aliasWithout(always, alias('2024-03-01', null))).toEqual([alias(null, '2024-03-01')]);
+    expect(aliasWithout(always, spring)).toEqual([alias(null, '2024-03-01'), alias('2024-06-01', null)]);
+    expect(aliasWithout(spring, always)).toEqual([]);
+    expect(aliasWithout(spring, summer)).toEqual([spring]);
+    expect(aliasWithout(spring, alias('2024-05-01', '2024-07-01'))).toEqual([
+      alias('2024-03-01', '2024-05-01'),
+    ]);
   });
 
   it('converts, then rounds the running total, so that roundings never add up', () => {

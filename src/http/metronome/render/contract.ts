@@ -46,6 +46,7 @@ export function contractObject(
     ...present({
       name: contract.name ?? undefined,
       rate_card_id: contract.rateCardId ?? undefined,
+      package_id: contract.packageId ?? undefined,
       uniqueness_key: contract.uniquenessKey ?? undefined,
       ending_before: contract.endingBefore === null ? undefined : rfc3339(contract.endingBefore),
       archived_at: contract.archivedAt === null ? undefined : rfc3339(contract.archivedAt),

@@ -58,8 +58,8 @@ export const contractParams = object({
   name: text({ min: 0 }).optional(),
   rate_card_id: uuid().optional(),
   rate_card_alias: text().optional(),
-  package_id: unsupported,
-  package_alias: unsupported,
+  package_id: uuid().optional(),
+  package_alias: text().optional(),
   uniqueness_key: text({ max: 128 }).optional(),
   net_payment_terms_days: integer({ min: 0, max: 3650 }).optional(),
   total_contract_value: decimal({ min: ZERO }).optional(),
@@ -95,11 +95,11 @@ export const contractParams = object({
 
 export type ContractParams = z.output<typeof contractParams>;
 
-/** Everything that the request agrees to, with ids; `rateCardId` is resolved already. */
+/** Everything that the request agrees to, with ids; what it names by an alias is resolved already. */
 export function newContractOf(
   context: TermsContext,
   params: ContractParams,
-  owner: { customerId: string; contractId: string; rateCardId: string | null },
+  owner: { customerId: string; contractId: string; rateCardId: string | null; packageId: string | null },
 ): NewContract {
   const { starting_at: startingAt } = params;
   const endingBefore = params.ending_before ?? null;
@@ -124,6 +124,7 @@ export function newContractOf(
   return {
     id: owner.contractId,
     rateCardId: owner.rateCardId,
+    packageId: owner.packageId,
     name: params.name ?? null,
     startingAt,
     endingBefore,
