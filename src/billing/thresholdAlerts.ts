@@ -18,6 +18,7 @@ import { loadPricingUnits } from '../storage/pricingUnits.js';
 import {
   type AlertDefinition,
   archiveThresholdAlert,
+  findAlertGroupKeys,
   findAlertsOfCustomer,
   findAlertStates,
   findThresholdAlert,
@@ -55,6 +56,7 @@ export async function createThresholdAlert(
   const { customer: name, ...definition } = input;
   const customer = name === null ? null : await requireByAnyId(tx, accountId, name);
   await checkDefinition(tx, accountId, input);
+  await checkGroupKeys(tx, accountId, customer?.id ?? null, input);
   const now = customer === null ? core.now() : await customerNow(tx, core, accountId, customer);
   const alert: ThresholdAlert = {
     ...definition,
@@ -98,11 +100,32 @@ async function checkDefinition(tx: Transaction, accountId: string, input: NewThr
   if (input.groupValues.length > 0 && type !== 'spend_threshold_reached') {
     throw invalid("Invalid 'group_values': only spend_threshold_reached takes them.");
   }
-  if (new Set(input.groupValues.map(({ key }) => key)).size > GROUP_KEYS_MAX) {
-    throw invalid(`Invalid 'group_values': at most ${GROUP_KEYS_MAX} different keys are accepted.`);
-  }
   if (input.invoiceTypes !== null && type !== 'invoice_total_reached') {
     throw invalid("Invalid 'invoice_types_filter': only invoice_total_reached takes it.");
+  }
+}
+
+/** Of those that watch a customer; each key is another rating of all its usage. */
+async function checkGroupKeys(
+  tx: Transaction,
+  accountId: string,
+  customerId: string | null,
+  { groupValues }: NewThresholdAlert,
+): Promise<void> {
+  if (groupValues.length === 0) return;
+  const asked = groupValues.map(({ key }) => key);
+  if (new Set(asked).size < asked.length) throw invalid("Invalid 'group_values': a key is given twice.");
+  const common = new Set(asked);
+  const byCustomer = new Map<string, Set<string>>();
+  for (const { customerId: watched, key } of await findAlertGroupKeys(tx, accountId)) {
+    if (watched === null || watched === customerId) common.add(key);
+    else if (customerId === null) byCustomer.set(watched, (byCustomer.get(watched) ?? new Set()).add(key));
+  }
+  const most = [...byCustomer.values()].map((keys) => new Set([...keys, ...common]).size);
+  if (Math.max(common.size, ...most) > GROUP_KEYS_MAX) {
+    throw invalid(
+      `Invalid 'group_values': the alerts of a customer may have at most ${GROUP_KEYS_MAX} different keys.`,
+    );
   }
 }
 
@@ -167,21 +190,55 @@ export async function resetAlert(
   await requestCheck(tx, { accountId, customerId: customer.id });
 }
 
-/** The alert and its state for a customer. Throws `not_found` where one of them doesn't exist. */
+/**
+ * The alert and its state for a customer, or for these values of its groups, read now. Throws `not_found` where one of
+ * them doesn't exist, `invalid` for values that the alert does not tell apart.
+ */
 export async function alertOfCustomer(
   q: Queryable,
+  core: Core,
   accountId: string,
   alertId: string,
   customerName: string,
+  groupValues: ThresholdAlert['groupValues'],
 ): Promise<AlertOfCustomer> {
   const customer = await requireByAnyId(q, accountId, customerName);
   const alert = await findThresholdAlert(q, accountId, alertId);
   if (alert === null || (alert.customerId !== null && alert.customerId !== customer.id)) {
     throw notFound('alert', alertId, 'alert_id');
   }
+  if (groupValues.length > 0) return stateWithin(q, core, accountId, customer, narrowed(alert, groupValues));
   const [found] = await statesOf(q, accountId, customer.id, [alert]);
   if (found === undefined) throw new Error('no state');
   return found;
+}
+
+function narrowed(alert: ThresholdAlert, values: ThresholdAlert['groupValues']): ThresholdAlert {
+  for (const { key, value } of values) {
+    const own = alert.groupValues.find((one) => one.key === key);
+    if (own === undefined || (own.value !== null && value !== null && own.value !== value)) {
+      throw invalid(
+        `Invalid 'group_values': alert ${alert.id} does not watch ${key} ${value ?? ''}`.trimEnd() + '.',
+      );
+    }
+  }
+  const groupValues = alert.groupValues.map(({ key, value }) => ({
+    key,
+    value: value ?? values.find((one) => one.key === key)?.value ?? null,
+  }));
+  return { ...alert, groupValues };
+}
+
+async function stateWithin(
+  q: Queryable,
+  core: Core,
+  accountId: string,
+  customer: MetronomeCustomer,
+  alert: ThresholdAlert,
+): Promise<AlertOfCustomer> {
+  const at = await customerNow(q, core, accountId, customer);
+  const open = await openInvoices(q, core, accountId, customer, { at });
+  return { alert, state: alertState(alert, await readAlert(q, alert, open, at)) };
 }
 
 /** All alerts of these statuses that watch a customer. */

@@ -13,10 +13,14 @@ import type { LoadedProduct } from '../storage/contractProducts.js';
 import type { Queryable } from '../storage/db.js';
 import { USD_CREDIT_TYPE_ID } from '../storage/pricingUnits.js';
 import type { CustomFieldFilter, ThresholdAlert } from '../storage/thresholdAlerts.js';
-import type { OpenInvoices } from './contracts/open.js';
+import { computeOpen, type OpenInvoices } from './contracts/open.js';
 import { createUsageReader } from './contracts/usage.js';
 
-/** What an alert reads of a customer; null where there is nothing to read. */
+/**
+ * What an alert reads of a customer; null where there is nothing to read. Spend of groups is rated anew as if their keys
+ * were presentation keys, so that tiers, roundings and maxima begin again with each value (docs.metronome.com, "threshold
+ * notifications").
+ */
 export async function readAlert(
   q: Queryable,
   alert: ThresholdAlert,
@@ -27,10 +31,14 @@ export async function readAlert(
   if (alert.type.startsWith('low_remaining_')) {
     return balanceReading(alert.type, watchedBalances(alert, open), unit, at);
   }
+  if (alert.groupValues.length > 0) {
+    const regrouped = await ratedByGroups(q, alert, open, at);
+    return spendReading(currentDrafts(alert, regrouped, at), unit, groupOf(alert));
+  }
   const current = currentDrafts(alert, open, at);
   switch (alert.type) {
     case 'spend_threshold_reached':
-      return spendReading(current, unit, groupOf(alert));
+      return spendReading(current, unit);
     case 'monthly_invoice_total_spend_threshold_reached':
       return totalOf(current.filter((draft) => draft.creditTypeId === unit));
     case 'invoice_total_reached':
@@ -52,6 +60,26 @@ export function readingName(type: AlertType): string {
   if (type.startsWith('low_remaining_')) return 'remaining_balance';
   if (type === 'usage_threshold_reached') return 'current_usage';
   return type === 'invoice_total_reached' ? 'invoice_total' : 'current_spend';
+}
+
+/** Of one look at a customer, by the keys: several alerts ask for the same. */
+const regroupings = new WeakMap<OpenInvoices, Map<string, Promise<OpenInvoices>>>();
+
+function ratedByGroups(
+  q: Queryable,
+  { groupValues }: ThresholdAlert,
+  open: OpenInvoices,
+  at: Instant,
+): Promise<OpenInvoices> {
+  const keys = [...new Set(groupValues.map(({ key }) => key))].sort();
+  const id = JSON.stringify(keys);
+  const known = regroupings.get(open) ?? new Map<string, Promise<OpenInvoices>>();
+  regroupings.set(open, known);
+  const { accountId, customer } = open.state;
+  const reader = createUsageReader(q, accountId, customer.id);
+  const regrouped = known.get(id) ?? computeOpen(open.state, reader, { at, presentedBy: keys });
+  known.set(id, regrouped);
+  return regrouped;
 }
 
 function groupOf({ groupValues }: ThresholdAlert): Record<string, string | null> {
@@ -122,7 +150,6 @@ function wholeMetric(billableMetricId: string): LoadedProduct {
     billableMetricId,
     metricHistory: [{ startingAt: Number.NEGATIVE_INFINITY, billableMetricId }],
     sqlGranularity: 'HOUR',
-    compositeScope: 'contract',
     customFields: {},
     archivedAt: null,
   };

@@ -48,7 +48,6 @@ export interface LoadedProduct extends Product {
   /** The metric from each instant on; −Infinity for the first. */
   metricHistory: readonly { startingAt: Instant; billableMetricId: string | null }[];
   sqlGranularity: 'HOUR' | 'SERVICE_PERIOD';
-  compositeScope: 'contract' | 'customer';
   customFields: Readonly<Record<string, string>>;
   archivedAt: Instant | null;
 }
@@ -117,12 +116,12 @@ function loadedProduct(product: ContractProductRecord, at: Instant): LoadedProdu
           tags: state.compositeTags,
           excludeFreeUsage: state.excludeFreeUsage,
           includeCompositeSpend: state.includeCompositeSpend,
+          scope: state.compositeScope,
         }
       : null,
     billableMetricId: state.billableMetricId,
     metricHistory: metricHistory(product),
     sqlGranularity: state.sqlGranularity,
-    compositeScope: state.compositeScope,
     customFields: product.customFields,
     archivedAt: product.archivedAt,
   };

@@ -7,7 +7,6 @@ import type { Queryable } from './db.js';
 export interface RateDetails {
   quantity: string | null;
   isProrated: boolean | null;
-  customRate: Record<string, unknown> | null;
 }
 
 /** A rate of a card, with its place in the order in which they were added. */
@@ -50,7 +49,7 @@ export async function loadRates(q: Queryable, accountId: string, rateCardId: str
     ...row,
     rate: toRate(rate),
     commitRate: commitRate === null ? null : toRate(commitRate),
-    details: { quantity: null, isProrated: null, customRate: null, ...rate.details },
+    details: { quantity: null, isProrated: null, ...rate.details },
   }));
 }
 

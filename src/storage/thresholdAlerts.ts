@@ -113,6 +113,19 @@ export async function findAlertsOfCustomer(
   return rows.map(read);
 }
 
+/** The group keys of all enabled alerts, each with the customer it watches; null is every customer. */
+export async function findAlertGroupKeys(
+  q: Queryable,
+  accountId: string,
+): Promise<{ customerId: string | null; key: string }[]> {
+  return q.query(
+    `select distinct customer_id as "customerId", g.value ->> 'key' as key
+     from threshold_alerts, jsonb_array_elements(definition -> 'groupValues') as g
+     where account_id = $1 and status = 'enabled'`,
+    [accountId],
+  );
+}
+
 /** Ends an alert; with `releaseKey` its uniqueness key may be used again. */
 export async function archiveThresholdAlert(
   q: Queryable,

@@ -104,6 +104,8 @@ describe('a contract is refused', () => {
       400,
       /tiers/,
     );
+    const overwrite = { starting_at: START, product_id: usage, overwrite_rate: { rate_type: 'CUSTOM' } };
+    await refused(create(id, { overrides: [overwrite] }), 400, /overwrite_rate\.rate_type.*CUSTOM is not/);
     await refused(
       create(id, { overrides: [{ starting_at: START, tiers: [{ multiplier: 0.5 }] }] }),
       400,

@@ -345,6 +345,11 @@ describe('terms that make no sense', () => {
     await refused(rate({ tiers: [{ size: -1, price: 1 }, { price: 2 }] }), 400, /tiers/);
     await refused(rate({ rate_type: 'FLAT' }), 400, /price/);
     await refused(rate({ rate_type: 'FLAT', price: 'ten' }), 400, /price/);
+    const custom = /rate_type': CUSTOM is not supported/;
+    await refused(rate({ rate_type: 'CUSTOM', custom_rate: { per: 'call' } }), 400, custom);
+    await refused(rate({ rate_type: 'custom' }), 400, custom);
+    await refused(rate({ price: 1, rate_type: 'FLAT', commit_rate: { rate_type: 'CUSTOM' } }), 400, custom);
+    await refused(rate({ price: 1, rate_type: 'FLAT', custom_rate: {} }), 400, /custom_rate'.*not supported/);
   });
 });
 

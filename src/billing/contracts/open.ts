@@ -20,9 +20,16 @@ import { billingPeriods } from '../../domain/contract/subscriptions.js';
 import type { Instant, Period } from '../../domain/period.js';
 import type { CustomerRecord } from '../../storage/customers.js';
 import type { Queryable } from '../../storage/db.js';
+import { balancesBefore, customerSpend, type SpendElsewhere } from './customerSpend.js';
 import { stableId, usageInvoiceId } from './ids.js';
 import { type ContractState, invoicedBy, loadContractState, type OpenContract } from './state.js';
-import { createUsageReader, type PreviewEvents, type UsageReader, type UsageRequest } from './usage.js';
+import {
+  type ContractProduct,
+  createUsageReader,
+  type PreviewEvents,
+  type UsageReader,
+  type UsageRequest,
+} from './usage.js';
 
 export interface OpenOptions {
   /** The customer's now: statements begun and grants made by it are seen. */
@@ -35,6 +42,8 @@ export interface OpenOptions {
   finals?: readonly DraftInvoice[];
   /** A voided statement that is to be computed again as if it were open, under a new id. */
   reopen?: { contractId: string; periodStart: Instant; invoiceId: string };
+  /** Properties by which usage is rated apart as if every product presented them. */
+  presentedBy?: readonly string[];
 }
 
 /** The open invoices of a customer, and the balances after all of them. */
@@ -73,7 +82,8 @@ export async function openInvoices(
   return computeOpen(state, reader, options);
 }
 
-interface Statement {
+/** A statement to compute. */
+export interface Statement {
   open: OpenContract;
   period: Period;
   invoiceId: string;
@@ -87,6 +97,9 @@ export async function computeOpen(
   const result: OpenInvoices = { state, drafts: [], balances: [], breakdowns: new Map(), rolledOver: [] };
   let balances: BalanceRecord[] = state.balances;
   const statements = openStatements(state, options);
+  const elsewhere = await customerSpend(state, reader, options, statements, (statement, own, cuts) =>
+    statementInput(state, statement, own, reader, options, cuts),
+  );
   const renewed = new Set<string>();
   const renew = (until: Instant) => {
     for (const rollover of pendingRollovers(state, balances, until, renewed)) {
@@ -96,7 +109,8 @@ export async function computeOpen(
   };
   for (const statement of statements) {
     renew(statement.period.start);
-    const input = await statementInput(state, statement, balances, reader, options);
+    const own = await statementInput(state, statement, balances, reader, options);
+    const input = { ...own, spentElsewhere: elsewhere(statement) };
     const invoice = computeUsageInvoice(input);
     result.drafts.push(invoice);
     if (options.windows !== undefined) {
@@ -108,7 +122,9 @@ export async function computeOpen(
   for (const open of state.contracts) {
     result.drafts.push(...(await scheduledDrafts(state, open, balances, reader)));
   }
-  for (const invoice of options.finals ?? []) await breakFinalDown(state, reader, options, invoice, result);
+  for (const invoice of options.finals ?? []) {
+    await breakFinalDown(state, reader, options, invoice, result, elsewhere);
+  }
   result.balances = balances;
   return result;
 }
@@ -120,17 +136,13 @@ async function breakFinalDown(
   options: OpenOptions,
   { contractId, period, invoiceId }: DraftInvoice,
   { breakdowns }: OpenInvoices,
+  elsewhere: SpendElsewhere,
 ): Promise<void> {
   const open = state.contracts.find(({ contract }) => contract.id === contractId);
   if (open === undefined || period === null || options.windows === undefined) return;
-  const before = state.balances.map((balance) => ({
-    ...balance,
-    entries: balance.entries.filter(
-      (entry) => entry.type === 'MANUAL' || (entry.timestamp <= period.end && entry.invoiceId !== invoiceId),
-    ),
-  }));
-  const input = await statementInput(state, { open, period, invoiceId }, before, reader, options);
-  breakdowns.set(invoiceId, breakDown(input, options.windows));
+  const statement = { open, period, invoiceId };
+  const input = await statementInput(state, statement, balancesBefore(state, statement), reader, options);
+  breakdowns.set(invoiceId, breakDown({ ...input, spentElsewhere: elsewhere(statement) }, options.windows));
 }
 
 function asRecord(record: BalanceRecord, balance: Balance): BalanceRecord {
@@ -178,12 +190,14 @@ async function statementInput(
   balances: readonly Balance[],
   reader: UsageReader,
   options: OpenOptions,
+  furtherCuts: readonly Instant[] = [],
 ): Promise<UsageInvoiceInput> {
   const { contract, card, rates } = open;
   const terms = termsOf(contract);
-  const products = await reader.products(card, Math.min(Math.max(state.at, period.start), period.end - 1));
+  const at = Math.min(Math.max(state.at, period.start), period.end - 1);
+  const products = presentedBy(await reader.products(card, at), options.presentedBy ?? []);
   const base = { terms, rateCard: card, balances, period };
-  const cuts = new Set(cutInstants(base));
+  const cuts = new Set([...cutInstants(base), ...furtherCuts]);
   if (options.windows !== undefined) {
     for (const instant of windowInstants(period, options.windows)) cuts.add(instant);
   }
@@ -206,6 +220,23 @@ async function statementInput(
     graceMs: state.graceMs,
     billedChargeItems: billedCharges(open),
   };
+}
+
+function presentedBy(
+  products: ReadonlyMap<string, ContractProduct>,
+  keys: readonly string[],
+): ReadonlyMap<string, ContractProduct> {
+  if (keys.length === 0) return products;
+  return new Map(
+    [...products].map(([id, product]) => {
+      const { pricingGroupKey, presentationGroupKey: shown } = product;
+      const more = keys.filter((key) => !pricingGroupKey.includes(key) && !shown.includes(key));
+      return [
+        id,
+        product.type === 'USAGE' ? { ...product, presentationGroupKey: [...shown, ...more] } : product,
+      ];
+    }),
+  );
 }
 
 /** Scheduled charges that an invoice has already, by item. */

@@ -129,7 +129,7 @@ export function checkRate(rate: Omit<Rate, 'creditTypeId'>, field: string): void
   if (isTiered) checkTiers(rate, field);
   else if (tiers.length > 0) throw invalid(`Invalid '${field}tiers': does not apply to ${type} rates.`);
   if (isTiered && price !== null) throw invalid(`Invalid '${field}price': does not apply to ${type} rates.`);
-  if (!isTiered && type !== 'CUSTOM' && price === null) {
+  if (!isTiered && price === null) {
     throw invalid(`Invalid '${field}price': is required for ${type} rates.`);
   }
   const prices = isTiered ? tiers.map((tier) => tier.price) : price === null ? [] : [price];

@@ -5,6 +5,7 @@ import {
   decimalFromBigint,
   divide,
   isZero,
+  max,
   multiply,
   roundToInteger,
   ZERO,
@@ -71,12 +72,13 @@ export function alertTransition(
   return before === 'in_alarm' && after === 'ok' ? 'resolved' : null;
 }
 
-/** Only usage whose values, pricing or presentation, equal these; null values ask for the key alone. */
+/** Only usage whose values, pricing or presentation, equal these; of a key without one each value is read by itself. */
 export type GroupFilter = PresentationValues;
 
 /**
  * Spend on usage before commits and credits in one pricing unit: usage and composite lines, without
- * applications, purchases, fees or conversions. Null without an invoice.
+ * applications, purchases, fees or conversions. Of a group with open keys the value that spent most counts. Null without
+ * an invoice.
  */
 export function spendReading(
   invoices: readonly DraftInvoice[],
@@ -85,18 +87,26 @@ export function spendReading(
 ): Decimal | null {
   const usage = invoices.filter(({ type }) => type === 'USAGE');
   if (usage.length === 0) return null;
-  return usage
-    .flatMap(({ lines }) => lines)
-    .filter((line) => line.type === 'usage' || line.type === 'composite')
-    .filter((line) => line.creditTypeId === creditTypeId)
-    .filter((line) => isInGroup({ ...line.pricingGroupValues, ...line.presentationGroupValues }, group))
-    .reduce((sum, { total }) => add(sum, total), ZERO);
+  const spends = new Map<string, Decimal>();
+  for (const line of usage.flatMap(({ lines }) => lines)) {
+    if (line.type !== 'usage' && line.type !== 'composite') continue;
+    if (line.creditTypeId !== creditTypeId) continue;
+    const key = groupWithin({ ...line.pricingGroupValues, ...line.presentationGroupValues }, group);
+    if (key !== null) spends.set(key, add(spends.get(key) ?? ZERO, line.total));
+  }
+  const [first = ZERO, ...rest] = spends.values();
+  return rest.reduce(max, first);
 }
 
-function isInGroup(values: PresentationValues, group: GroupFilter): boolean {
-  return Object.entries(group).every(
-    ([key, value]) => key in values && (value === null || values[key] === value),
-  );
+/** The values of the group's open keys as one text; null outside of the group. */
+function groupWithin(values: PresentationValues, group: GroupFilter): string | null {
+  const open: string[] = [];
+  for (const [key, wanted] of Object.entries(group)) {
+    const value = values[key] ?? null;
+    if (value === null || (wanted !== null && value !== wanted)) return null;
+    if (wanted === null) open.push(value);
+  }
+  return JSON.stringify(open);
 }
 
 /**

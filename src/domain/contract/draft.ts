@@ -9,6 +9,7 @@ import { compositeCharges, subscriptionCharges } from './feeCharges.js';
 import { type DraftLine, linesOf, PLAIN_LINE, totalsByUnit } from './lines.js';
 import { indexRates, type RateIndex } from './rateCard.js';
 import { consolidatedLines } from './scheduledInvoices.js';
+import { type Spend, spendOf } from './spend.js';
 import type { Balance } from './balanceTerms.js';
 import type { ContractTerms, PricingUnit, Product, RateCard, UsageSlice } from './terms.js';
 import { type ChargeContext, type UnbilledUsage, usageCharges } from './usageCharges.js';
@@ -37,6 +38,8 @@ export interface UsageInvoiceInput {
   billedChargeItems?: ReadonlySet<string>;
   /** Inside the period, ascending: see breakdown.ts. */
   windows?: readonly Instant[];
+  /** What the customer's other contracts have spent in the period, for composites on all of them. */
+  spentElsewhere?: readonly Spend[];
 }
 
 export interface DraftInvoice {
@@ -72,7 +75,9 @@ export function computeUsageInvoice(input: UsageInvoiceInput): DraftInvoice {
   const available = availableBySegment(balances);
   const paid = payCharges([...charges, ...subscriptionCharges(context, input.units)], draws, available);
   for (const product of composites(input.products)) {
-    paid.push(...payCharges(compositeCharges(context, product, paid), draws, available));
+    paid.push(
+      ...payCharges(compositeCharges(context, product, spendsFor(product, input, paid)), draws, available),
+    );
   }
   const lines = linesOf(paid);
   lines.push(...conversionLines(lines, input));
@@ -127,6 +132,11 @@ function contextOf(input: UsageInvoiceInput, balances: readonly Balance[]): Char
   const { terms, rateCard, products, period } = input;
   const rates = input.rates ?? indexRates(rateCard);
   return { terms, rates, products, balances, period, windows: input.windows ?? [] };
+}
+
+function spendsFor(product: Product, input: UsageInvoiceInput, paid: readonly PaidCharge[]): Spend[] {
+  const own = paid.flatMap(spendOf);
+  return product.composite?.scope === 'customer' ? [...own, ...(input.spentElsewhere ?? [])] : own;
 }
 
 /** Those on products first, then those that count other composites. */

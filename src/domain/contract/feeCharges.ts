@@ -1,14 +1,13 @@
 import { add, type Decimal, isZero, sign, ZERO } from '../decimal.js';
 import type { Instant } from '../period.js';
 import { reaches } from './applicability.js';
-import type { PaidCharge } from './burndown.js';
 import { type Charge, chargesBetween } from './charge.js';
 import { cutAt, cutInstantsOf, pieceIndexAt } from './cuts.js';
 import { overridesFor, type PricedThing } from './overrides.js';
 import { mapPrices, type Pricing, pricingAt } from './pricing.js';
 import { roundedShare } from './quantity.js';
 import { ratesFor } from './rateCard.js';
-import { isFreeOfCost } from './schedule.js';
+import type { Spend } from './spend.js';
 import { isOnStatement, type SubscriptionFee, subscriptionFees } from './subscriptions.js';
 import type { PricingUnit, Product } from './terms.js';
 import { type ChargeContext, minimumCharge } from './usageCharges.js';
@@ -78,14 +77,13 @@ function plainThing(product: Product, billingFrequency: PricedThing['billingFreq
 }
 
 /**
- * A composite product's charges: its rate, a fraction, times what the charges it names cost, in the unit of
- * the rate. The spend is what was charged before anyone paid: covered parts at their balance's price, the
- * rest at list. `paid` are the charges that come before (docs.metronome.com, "composite products").
+ * A composite product's charges: its rate, a fraction, times what the products it names have cost, in the unit of
+ * the rate (docs.metronome.com, "composite products"). `spends` is what was charged before.
  */
 export function compositeCharges(
   context: ChargeContext,
   product: Product,
-  paid: readonly PaidCharge[],
+  spends: readonly Spend[],
 ): Charge[] {
   const { composite } = product;
   if (composite === null) return [];
@@ -94,7 +92,7 @@ export function compositeCharges(
   const overrides = overridesFor(context.terms.overrides, thing);
   const balances = context.balances.filter(({ applicability }) => reaches(applicability, thing));
   const cuts = cutAt(context.period, cutInstantsOf(context.period, { segments, overrides, balances }));
-  const named = paid.filter(({ charge }) => isNamed(product, charge));
+  const named = spends.filter((spend) => isNamed(product, spend));
   const charges: Charge[] = [];
   let spent = ZERO;
   for (const [index, cut] of cuts.entries()) {
@@ -103,12 +101,10 @@ export function compositeCharges(
     if (result.outcome !== 'priced') continue;
     const { pricing } = result;
     for (const window of windowsOf(cut, context.windows)) {
-      const inside = named.filter(({ charge }) => {
-        return (
-          pieceIndexAt(cuts, charge.window.start) === index && isInWindow(charge.window.start, window, cut)
-        );
-      });
-      const spend = spendOf(inside, pricing, composite.excludeFreeUsage);
+      const inside = named.filter(
+        ({ at }) => pieceIndexAt(cuts, at) === index && isInWindow(at, window, cut),
+      );
+      const spend = sumOf(inside, pricing, composite.excludeFreeUsage);
       if (isZero(spend)) continue;
       charges.push(
         ...chargesBetween(compositeCommon(product, cut, window, pricing), spent, add(spent, spend)),
@@ -170,7 +166,7 @@ function isInWindow(at: Instant, window: Charge['period'], cut: Charge['period']
   return window.start <= at && at < window.end;
 }
 
-function isNamed({ id, composite }: Product, { product, kind }: Charge): boolean {
+function isNamed({ id, composite }: Product, { product, kind }: Spend): boolean {
   if (composite === null || product.id === id) return false;
   if (kind === 'composite' && !composite.includeCompositeSpend) return false;
   return (
@@ -178,15 +174,10 @@ function isNamed({ id, composite }: Product, { product, kind }: Charge): boolean
   );
 }
 
-function spendOf(paid: readonly PaidCharge[], pricing: Pricing, excludeFreeUsage: boolean): Decimal {
-  let sum = ZERO;
-  for (const { charge, covered, remainder } of paid) {
-    if (charge.pricing.list.creditTypeId !== pricing.list.creditTypeId) continue;
-    sum = add(sum, remainder.amount);
-    for (const { draw, amount } of covered) {
-      if (excludeFreeUsage && isFreeOfCost(draw.balance.invoiceSchedule)) continue;
-      sum = add(sum, amount);
-    }
-  }
+function sumOf(spends: readonly Spend[], pricing: Pricing, excludeFreeUsage: boolean): Decimal {
+  const sum = spends
+    .filter(({ creditTypeId }) => creditTypeId === pricing.list.creditTypeId)
+    .filter(({ isFree }) => !(isFree && excludeFreeUsage))
+    .reduce((total, { amount }) => add(total, amount), ZERO);
   return sign(sum) < 0 ? ZERO : sum;
 }

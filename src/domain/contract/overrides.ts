@@ -51,7 +51,7 @@ export function isEntitled(segment: RateSegment, overrides: readonly Override[],
  * specific to it come first, then the contract's; of each the last added OVERWRITE wins, else the smallest
  * multiplier, or under EXPLICIT the smallest priority (docs.metronome.com, "discounting on commits", "edit
  * or override a contract"). A rate with a minimum ignores commit-specific overrides. `overrides` are those
- * of `overridesFor`. Null for a CUSTOM rate.
+ * of `overridesFor`.
  */
 export function priceInForce(
   segment: RateSegment,
@@ -60,7 +60,7 @@ export function priceInForce(
   thing: PricedThing,
   at: Instant,
   balance: PayingBalance | null,
-): PriceSchedule | null {
+): PriceSchedule {
   const onCommitRate = balance?.rateType === 'COMMIT_RATE' && segment.commitRate !== null;
   const rate = onCommitRate && segment.commitRate !== null ? segment.commitRate : segment.rate;
   const target = onCommitRate ? 'COMMIT_RATE' : 'LIST_RATE';
@@ -100,13 +100,12 @@ function comesFirst(a: Override, b: Override, prioritization: ContractTerms['pri
   return compare(multiplierOf(a), multiplierOf(b)) < 0;
 }
 
-function overridden(base: PriceSchedule | null, override: Override): PriceSchedule | null {
+function overridden(base: PriceSchedule, override: Override): PriceSchedule {
   if (override.type === 'OVERWRITE') {
     if (override.overwriteRate === null) throw new RangeError(`Override ${override.id} has no rate`);
     const schedule = scheduleOf(override.overwriteRate);
-    return schedule && { ...schedule, overrideId: override.id };
+    return { ...schedule, overrideId: override.id };
   }
-  if (base === null) return null;
   const changed =
     override.type === 'TIERED'
       ? multiplyByTiers(base, override.tiers)

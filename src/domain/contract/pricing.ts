@@ -27,8 +27,8 @@ export interface PricingQuery {
 
 export type PricingResult =
   | { outcome: 'priced'; pricing: Pricing }
-  /** `no_rate` is what silently leaks; `not_entitled` is meant; `custom` has a rate that no model prices. */
-  | { outcome: 'no_rate' | 'not_entitled' | 'custom' };
+  /** `no_rate` is what silently leaks; `not_entitled` is meant. */
+  | { outcome: 'no_rate' | 'not_entitled' };
 
 /** The prices in force, or why there are none. */
 export function pricingAt(query: PricingQuery): PricingResult {
@@ -37,16 +37,13 @@ export function pricingAt(query: PricingQuery): PricingResult {
   const segment = rateInForce(query.segments, at);
   if (segment === null) return { outcome: 'no_rate' };
   if (!isEntitled(segment, overrides, at)) return { outcome: 'not_entitled' };
-  const priced = priceInForce(segment, overrides, prioritization, thing, at, null);
-  if (priced === null) return { outcome: 'custom' };
-  const list = adjust(priced);
+  const list = adjust(priceInForce(segment, overrides, prioritization, thing, at, null));
   const known = new Map<string, PriceSchedule>();
   const forBalance = (balance: Balance): PriceSchedule => {
     if (!hasPriceOfItsOwn(segment, overrides, thing, at, balance)) return list;
     const cached = known.get(balance.id);
     if (cached !== undefined) return cached;
-    const own = priceInForce(segment, overrides, prioritization, thing, at, balance);
-    const schedule = own === null ? list : adjust(own);
+    const schedule = adjust(priceInForce(segment, overrides, prioritization, thing, at, balance));
     known.set(balance.id, schedule);
     return schedule;
   };

@@ -44,6 +44,8 @@ export interface CompositeTerms {
   /** Leaves out spend that a free balance (no cost basis) paid for. */
   excludeFreeUsage: boolean;
   includeCompositeSpend: boolean;
+  /** Whose spend counts: of the contract alone, or of all of the customer's. */
+  scope: 'contract' | 'customer';
 }
 
 /** The version of a product in force for the period that is computed. */
@@ -61,7 +63,7 @@ export interface Product {
 
 export type BillingFrequency = 'WEEKLY' | 'MONTHLY' | 'QUARTERLY' | 'ANNUAL';
 
-export type RateType = 'FLAT' | 'PERCENTAGE' | 'SUBSCRIPTION' | 'TIERED' | 'TIERED_PERCENTAGE' | 'CUSTOM';
+export type RateType = 'FLAT' | 'PERCENTAGE' | 'SUBSCRIPTION' | 'TIERED' | 'TIERED_PERCENTAGE';
 
 /** `size` is the width of the tier in units; null on the last, which is open. */
 export interface RateTier {

@@ -33,12 +33,8 @@ export interface TierSlice {
   tier: ShownTier | null;
 }
 
-/**
- * The schedule of a rate; null for CUSTOM, which no built-in model prices. Throws RangeError on a priceless
- * one.
- */
-export function scheduleOf(rate: Rate): PriceSchedule | null {
-  if (rate.rateType === 'CUSTOM') return null;
+/** The schedule of a rate. Throws RangeError on a priceless one. */
+export function scheduleOf(rate: Rate): PriceSchedule {
   const isTiered = rate.rateType === 'TIERED' || rate.rateType === 'TIERED_PERCENTAGE';
   const common = { creditTypeId: rate.creditTypeId, minimum: rate.minimum, overrideId: null, isTiered };
   if (isTiered)

@@ -27,7 +27,7 @@ export interface UnbilledUsage {
   pricingGroupValues: GroupValues;
   presentationGroupValues: PresentationValues;
   quantity: Decimal;
-  reason: 'no_rate' | 'not_entitled' | 'custom' | 'no_product';
+  reason: 'no_rate' | 'not_entitled' | 'no_product';
 }
 
 export interface UsageCharges {

@@ -21,14 +21,15 @@ const get = metronomeEndpoint({
   body: object({
     customer_id: customerId(),
     alert_id: uuid(),
-    // One alert of ours has one state for a customer; what narrows it is in its own definition.
+    // Apart from values of groups, what narrows an alert of ours is in its own definition.
     group_values: groupValues.optional(),
     seat_filter: seatFilter.optional(),
     custom_field_filters: list(customFieldFilter).optional(),
     alert_specifiers: alertSpecifiers.optional(),
   }),
-  async handle({ q, accountId }, body) {
-    const found = await alertOfCustomer(q, accountId, body.alert_id, body.customer_id);
+  async handle({ q, core, accountId }, body) {
+    const groups = (body.group_values ?? []).map(({ key, value }) => ({ key, value: value ?? null }));
+    const found = await alertOfCustomer(q, core, accountId, body.alert_id, body.customer_id, groups);
     return { data: alertObject(found, await loadPricingUnits(q, accountId)) };
   },
 });

@@ -167,6 +167,28 @@ export function oneOf<const V extends string>(
   });
 }
 
+/** Refused by name: known of Metronome, and not served. */
+export const unsupported = z
+  .unknown()
+  .refine((value) => value === undefined || (Array.isArray(value) && value.length === 0), {
+    error: 'is not supported by Durabill yet',
+  })
+  .optional();
+
+const RATE_TYPES = ['FLAT', 'PERCENTAGE', 'SUBSCRIPTION', 'TIERED', 'TIERED_PERCENTAGE'] as const;
+
+/** Metronome prices CUSTOM rates by a rate processor that it writes for a customer; here they would bill nothing. */
+export function rateType(): Codec<(typeof RATE_TYPES)[number]> {
+  const known = oneOf(RATE_TYPES);
+  return z
+    .unknown()
+    .refine((input) => typeof input !== 'string' || input.toUpperCase() !== 'CUSTOM', {
+      error: `CUSTOM is not supported, since it needs a rate processor; it must be one of ${RATE_TYPES.join(', ')}`,
+      abort: true,
+    })
+    .pipe(known);
+}
+
 const CUSTOM_FIELD_LENGTH_MAX = 200;
 
 /** Texts by name. */

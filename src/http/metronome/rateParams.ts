@@ -5,15 +5,16 @@ import type { Rate } from '../../domain/contract/terms.js';
 import { toText, ZERO } from '../../domain/decimal.js';
 import { invalid } from '../../domain/errors.js';
 import {
-  anyObject,
   boolean,
   decimal,
   hourTimestamp,
   list,
   object,
   oneOf,
+  rateType,
   text,
   textMap,
+  unsupported,
   uuid,
 } from './params.js';
 
@@ -22,7 +23,7 @@ const TIERS_MAX = 1000;
 
 /** What every price is made of, on cards, in commit rates and in overwrites. */
 export const priceFields = {
-  rate_type: oneOf(['FLAT', 'PERCENTAGE', 'SUBSCRIPTION', 'TIERED', 'TIERED_PERCENTAGE', 'CUSTOM']),
+  rate_type: rateType(),
   price: decimal().optional(),
   tiers: list(object({ size: decimal().nullable().optional(), price: decimal() }), {
     max: TIERS_MAX,
@@ -43,7 +44,7 @@ export const rateFields = {
   billing_frequency: oneOf(BILLING_FREQUENCIES).optional(),
   quantity: decimal({ min: ZERO }).optional(),
   is_prorated: boolean().optional(),
-  custom_rate: anyObject().optional(),
+  custom_rate: unsupported,
   commit_rate: commitRate.optional(),
 };
 
@@ -83,7 +84,6 @@ export function newRateOf(input: RateInput, field = ''): NewRate {
     details: {
       quantity: input.quantity === undefined ? null : toText(input.quantity),
       isProrated: input.is_prorated ?? null,
-      customRate: input.custom_rate ?? null,
     },
   };
 }

@@ -28,7 +28,7 @@ export function creditType(units: ReadonlyMap<string, PricingUnit>, id: string):
 export function rateObject(
   rate: Rate,
   units: ReadonlyMap<string, PricingUnit>,
-  details: RateDetails = { quantity: null, isProrated: null, customRate: null },
+  details: RateDetails = { quantity: null, isProrated: null },
 ): JsonObject {
   return {
     rate_type: rate.rateType,
@@ -37,7 +37,6 @@ export function rateObject(
     minimum_config: rate.minimum === null ? undefined : { minimum: jsonNumber(rate.minimum) },
     quantity: details.quantity === null ? undefined : jsonNumber(parseDecimal(details.quantity)),
     is_prorated: details.isProrated ?? undefined,
-    custom_rate: details.customRate === null ? undefined : (details.customRate as JsonObject),
     credit_type: creditType(units, rate.creditTypeId),
   };
 }

@@ -350,6 +350,7 @@ describe('composite products', () => {
         tags: [],
         excludeFreeUsage: false,
         includeCompositeSpend: false,
+        scope: 'contract',
         ...composite,
       },
     });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type {
   BalanceRecord,
   ContractDocument,
@@ -21,6 +21,7 @@ import {
   object,
   oneOf,
   text,
+  unsupported,
   uuid,
 } from '../params.js';
 import { type BalanceOwner, commitOf, contractCommit, contractCredit, creditOf } from './balances.js';
@@ -42,14 +43,6 @@ const statementSchedule = object({
   billing_anchor_date: hourTimestamp().optional(),
   invoice_generation_starting_at: hourTimestamp().optional(),
 });
-
-/** Refused by name: known of Metronome, and not served. */
-const unsupported = z
-  .unknown()
-  .refine((value) => value === undefined || (Array.isArray(value) && value.length === 0), {
-    error: 'is not supported by Durabill yet',
-  })
-  .optional();
 
 export const contractParams = object({
   customer_id: customerId(),

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import {
   customerId,
   decimal,
@@ -8,6 +8,7 @@ import {
   object,
   oneOf,
   text,
+  unsupported,
   uuid,
   boolean,
   anyObject,
@@ -135,13 +136,6 @@ export const subscriptionEdit = object({
 });
 
 export type SubscriptionEdit = z.output<typeof subscriptionEdit>;
-
-const unsupported = z
-  .unknown()
-  .refine((value) => value === undefined || (Array.isArray(value) && value.length === 0), {
-    error: 'is not supported by Durabill yet',
-  })
-  .optional();
 
 export const editParams = object({
   customer_id: customerId(),

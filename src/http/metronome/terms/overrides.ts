@@ -4,22 +4,18 @@ import type { StoredOverride } from '../../../domain/contract/contract.js';
 import type { OverrideSpecifier, Rate } from '../../../domain/contract/terms.js';
 import { ZERO } from '../../../domain/decimal.js';
 import { invalid } from '../../../domain/errors.js';
-import { anyObject, boolean, decimal, hourTimestamp, list, object, oneOf, text, uuid } from '../params.js';
+import { boolean, decimal, hourTimestamp, list, object, oneOf, text, unsupported, uuid } from '../params.js';
+import { priceFields, priceOf } from '../rateParams.js';
 import { specifierFields } from './applicability.js';
 import { priorityOf } from './balances.js';
 import { requireProduct, requireUnit, type TermsContext } from './context.js';
 
-const size = decimal({ above: ZERO }).optional();
-
 const overwriteRate = object({
-  rate_type: oneOf(['FLAT', 'PERCENTAGE', 'SUBSCRIPTION', 'TIERED', 'TIERED_PERCENTAGE', 'CUSTOM']),
+  ...priceFields,
   credit_type_id: uuid().optional(),
-  price: decimal().optional(),
-  tiers: list(object({ size, price: decimal() }), { max: 1000 }).optional(),
   quantity: decimal().optional(),
   is_prorated: boolean().optional(),
-  custom_rate: anyObject().optional(),
-  minimum_config: object({ minimum: decimal({ min: ZERO }) }).optional(),
+  custom_rate: unsupported,
 });
 
 const overrideSpecifier = object({
@@ -39,7 +35,10 @@ export const overrideParams = object({
   multiplier: decimal({ min: ZERO }).optional(),
   priority: decimal({ above: ZERO }).optional(),
   overwrite_rate: overwriteRate.optional(),
-  tiers: list(object({ size, multiplier: decimal({ min: ZERO }) }), { min: 1, max: 1000 }).optional(),
+  tiers: list(object({ size: decimal({ above: ZERO }).optional(), multiplier: decimal({ min: ZERO }) }), {
+    min: 1,
+    max: 1000,
+  }).optional(),
   product_id: uuid().optional(),
   applicable_product_tags: list(text(), { max: 100 }).optional(),
   override_specifiers: list(overrideSpecifier, { max: 1000 }).optional(),
@@ -163,21 +162,8 @@ const EVERYTHING: OverrideSpecifier = {
 };
 
 function rateOf(context: TermsContext, params: z.output<typeof overwriteRate>, where: string): Rate {
-  const tiered = params.rate_type === 'TIERED' || params.rate_type === 'TIERED_PERCENTAGE';
-  const tiers = (params.tiers ?? []).map((tier) => ({ size: tier.size ?? null, price: tier.price }));
-  if (tiered) {
-    const last = tiers.length - 1;
-    if (tiers.length === 0 || tiers.some((tier, index) => (tier.size === null) !== (index === last))) {
-      throw invalid(`Invalid '${where}.tiers': every tier but the last has a size.`);
-    }
-  } else if (params.price === undefined && params.rate_type !== 'CUSTOM') {
-    throw invalid(`Invalid '${where}.price': is required.`);
-  }
   return {
-    rateType: params.rate_type,
-    price: params.price ?? null,
-    tiers,
-    minimum: params.minimum_config?.minimum ?? null,
+    ...priceOf(params, `${where}.`),
     creditTypeId: requireUnit(context, params.credit_type_id, `${where}.credit_type_id`),
   };
 }
