@@ -1,5 +1,5 @@
 import { loadContractPlan } from '../src/billing/contracts/plan.js';
-import { runContractStep } from '../src/billing/contracts/finalize.js';
+import { takeContractStep } from '../src/billing/contracts/finalize.js';
 import type { ContractRef, Core } from '../src/core.js';
 import type { ContractPlan } from '../workflows/messages.js';
 import { withBillingErrors } from './failures.js';
@@ -18,7 +18,7 @@ export function createContractActivities(
   return withBillingErrors<ContractActivities>({
     loadContractPlan: plan,
     async runContractStep({ now, ...ref }) {
-      await core.db.transaction((tx) => runContractStep(tx, core, ref, now));
+      await takeContractStep(core, ref, now);
       return plan(ref);
     },
   });

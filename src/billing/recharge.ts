@@ -155,8 +155,10 @@ function spendPurchase(
     currencyOf(open, card),
   );
   if (topUp === null) return null;
+  // Late usage is on the draft with the time of its own statement.
+  const late = drafts.flatMap(({ lines }) => lines.flatMap((line) => (line.isLate ? [line.period] : [])));
   const access = {
-    start: Math.min(...periods.map(({ start }) => start)),
+    start: Math.min(...[...periods, ...late].map((period) => period?.start ?? at)),
     end: Math.max(...periods.map(({ end }) => end)),
   };
   return { kind: 'spend', contract, card, terms, unit: card.fiatCreditTypeId, topUp, access, reading };

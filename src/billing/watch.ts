@@ -12,6 +12,7 @@ import { findCustomer } from '../storage/customers.js';
 import type { Transaction } from '../storage/db.js';
 import { findAlertsOfCustomer, type ThresholdAlert } from '../storage/thresholdAlerts.js';
 import { customerNow } from './clock.js';
+import { dateLateStatements } from './contracts/late.js';
 import { openInvoices, type OpenInvoices } from './contracts/open.js';
 import { loadContractState } from './contracts/state.js';
 import { evaluateThresholds, hasThreshold } from './recharge.js';
@@ -34,6 +35,7 @@ async function look(tx: Transaction, core: Core, { accountId, customerId }: Chec
   const customer = await findCustomer(tx, accountId, customerId, 'update');
   if (customer === null || customer.deletedAt !== null) return NOTHING;
   const at = await customerNow(tx, core, accountId, customer);
+  await dateLateStatements(tx, core, accountId, customer, at);
   const alerts = await findAlertsOfCustomer(tx, accountId, customerId);
   if (alerts.length === 0) {
     const state = await loadContractState(tx, core, accountId, customer, at);

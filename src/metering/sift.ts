@@ -105,7 +105,11 @@ async function store(tx: Transaction, base: bigint, stored: readonly ResolvedEve
   );
   await requestChecksOfUsage(
     tx,
-    stored.map((event) => ({ accountId: event.prepared.accountId, key: meteredEvent(event).customerKey })),
+    stored.map((event) => ({
+      accountId: event.prepared.accountId,
+      key: meteredEvent(event).customerKey,
+      earliest: event.timestamp,
+    })),
   );
 }
 

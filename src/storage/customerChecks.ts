@@ -65,42 +65,69 @@ export async function requestChecksOfRateCard(
   );
 }
 
+/** Usage under one name of a customer: an id in either dialect, or an alias. */
+export interface UsageArrival {
+  accountId: string;
+  key: string;
+  /** Of the earliest event. */
+  earliest: Instant;
+}
+
 /**
- * Notes that usage has arrived under these names (an id in either dialect, or an alias), in the transaction that
- * stores it. Only customers that are watched are touched; they are locked in one order.
+ * Notes that usage has arrived, in the transaction that stores it and after it has written: asks for a look at those
+ * customers that are watched, and marks the contracts for which it is late. Rows are locked in one order.
  */
-export async function requestChecksOfUsage(
-  q: Queryable,
-  senders: readonly { accountId: string; key: string }[],
-): Promise<void> {
-  if (senders.length === 0) return;
-  const distinct = new Map(senders.map((sender) => [`${sender.accountId}\n${sender.key}`, sender]));
-  const all = [...distinct.values()];
+export async function requestChecksOfUsage(q: Queryable, arrivals: readonly UsageArrival[]): Promise<void> {
+  if (arrivals.length === 0) return;
+  const all = earliestByName(arrivals);
   await q.queryNamed(
     'request_checks_of_usage',
-    `with named as (
-       select c.account_id, c.id from unnest($1::text[], $2::text[]) as w (account_id, key)
+    `with sent as (
+       select * from unnest($1::text[], $2::text[], $3::uuid[], $4::timestamptz[]) as w (account_id, key, uuid, earliest)
+     ), named as materialized (
+       select c.account_id, c.id, w.earliest from sent w
          join customers c on c.account_id = w.account_id and c.id = w.key
-       union
-       select c.account_id, c.id from unnest($1::text[], $3::uuid[]) as w (account_id, uuid)
+       union all
+       select c.account_id, c.id, w.earliest from sent w
          join customers c on c.account_id = w.account_id and c.uuid = w.uuid
-       union
-       select a.account_id, a.customer_id from unnest($1::text[], $2::text[]) as w (account_id, key)
+       union all
+       select a.account_id, a.customer_id, w.earliest from sent w
          join ingest_aliases a on a.account_id = w.account_id and a.alias = w.key
+     ), late as materialized (
+       select l.account_id, l.contract_id from named n
+       join contract_late_usage l on l.account_id = n.account_id and l.customer_id = n.id
+       where n.earliest < l.closing_through order by l.account_id, l.contract_id for update of l
+     ), noticed as (
+       update contract_late_usage l set noticed = l.noticed + 1
+       from late where l.account_id = late.account_id and l.contract_id = late.contract_id
+       returning l.account_id, l.customer_id
      ), held as materialized (
-       select k.account_id, k.customer_id from named n
+       select k.account_id, k.customer_id, k.watched from named n
        join customer_checks k on k.account_id = n.account_id and k.customer_id = n.id
-       where k.watched order by k.account_id, k.customer_id for update of k
+       where k.watched or exists (
+         select from noticed m where m.account_id = k.account_id and m.customer_id = k.customer_id)
+       order by k.account_id, k.customer_id for update of k
      )
      update customer_checks k set requests = k.requests + 1,
        pending_since = coalesce(k.pending_since, clock_timestamp())
-     from held where k.account_id = held.account_id and k.customer_id = held.customer_id and k.watched`,
+     from held where k.account_id = held.account_id and k.customer_id = held.customer_id`,
     [
       all.map(({ accountId }) => accountId),
       all.map(({ key }) => key),
       all.map(({ key }) => (UUID.test(key) ? key : null)),
+      all.map(({ earliest }) => timestamp(earliest)),
     ],
   );
+}
+
+function earliestByName(arrivals: readonly UsageArrival[]): UsageArrival[] {
+  const distinct = new Map<string, UsageArrival>();
+  for (const arrival of arrivals) {
+    const name = `${arrival.accountId}\n${arrival.key}`;
+    const known = distinct.get(name);
+    if (known === undefined || arrival.earliest < known.earliest) distinct.set(name, arrival);
+  }
+  return [...distinct.values()];
 }
 
 /** Takes up to `limit` customers that should be looked at, those that have waited longest first. */

@@ -2,6 +2,7 @@ import type { Instant } from '../domain/period.js';
 import { requestCheck } from './customerChecks.js';
 import { CUSTOMER_COLUMNS, type CustomerRecord } from './customers.js';
 import { type Queryable, timestamp } from './db.js';
+import { noticeLateUsageOf } from './lateUsage.js';
 import { Conditions, type Page, pageSql } from './pages.js';
 
 /** A customer with what Metronome's dialect keeps of it. */
@@ -154,6 +155,8 @@ export async function replaceAliases(
   );
   // Usage that was sent under these names counts from now on.
   await requestCheck(q, { accountId, customerId });
+  // An alias brings its past usage along and takes it away, that of final statements too.
+  await noticeLateUsageOf(q, accountId, customerId);
   const kept = new Set(rows.map(({ alias }) => alias));
   return aliases.filter((alias) => !kept.has(alias));
 }

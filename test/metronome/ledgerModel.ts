@@ -9,6 +9,8 @@ const Exact = Decimal.clone({ precision: 80 });
 export const exact = (value: Decimal.Value): Decimal => new Exact(value);
 const NONE = exact(0);
 export const GRACE = 24 * 3_600_000;
+/** Usage of a statement that ended longer than that before the next one began comes too late for it. */
+const REACH = 35 * 24 * 3_600_000;
 
 export interface ModelSegment {
   id: string;
@@ -35,6 +37,8 @@ export interface ModelUse {
   product: string;
   at: number;
   quantity: Decimal;
+  /** The statement that has billed it. */
+  by?: Statement | undefined;
 }
 
 interface Statement {
@@ -44,6 +48,8 @@ interface Statement {
   /** By segment: what a final statement has taken. */
   taken: Map<string, Decimal>;
   total: Decimal;
+  /** Where its usage was cut when it was closed. */
+  cuts: number[];
 }
 
 interface Hold {
@@ -72,7 +78,14 @@ export class LedgerModel {
     const from = new Date(start);
     for (let month = 0; month < months; month += 1) {
       const at = (offset: number) => Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + month + offset, 1);
-      this.statements.push({ start: at(0), end: at(1), status: 'open', taken: new Map(), total: NONE });
+      this.statements.push({
+        start: at(0),
+        end: at(1),
+        status: 'open',
+        taken: new Map(),
+        total: NONE,
+        cuts: [],
+      });
     }
   }
 
@@ -92,17 +105,20 @@ export class LedgerModel {
     statement.taken = new Map();
   }
 
+  /** Takes in what it had billed, what has come late for it, and for those before it. */
   regenerate(start: number): void {
-    this.#close(this.#statementAt(start), this.#left());
+    const statement = this.#statementAt(start);
+    for (const use of this.uses) if (use.by === statement) use.by = undefined;
+    this.#close(statement, this.#left());
   }
 
   drafts(): Drafts {
     const left = this.#left();
     const taken = new Map<string, Decimal>();
     const totals = new Map<number, Decimal>();
-    for (const statement of this.statements) {
-      if (statement.status !== 'open' || statement.start > this.now) continue;
-      const { taken: own, total } = this.#bill(statement, left);
+    const begun = this.statements.filter(({ status, start }) => status === 'open' && start <= this.now);
+    for (const statement of begun) {
+      const { taken: own, total } = this.#bill(statement, left, statement === begun[0]);
       for (const [id, amount] of own) taken.set(id, (taken.get(id) ?? NONE).plus(amount));
       totals.set(statement.start, total);
     }
@@ -141,7 +157,24 @@ export class LedgerModel {
   }
 
   #close(statement: Statement, left: Map<string, Decimal>): void {
-    Object.assign(statement, this.#bill(statement, left), { status: 'final' });
+    Object.assign(statement, this.#bill(statement, left, true), { status: 'final', cuts: this.#edges() });
+    for (const { start, end } of [statement, ...this.#lateFor(statement)]) {
+      for (const use of this.uses) if (start <= use.at && use.at < end) use.by ??= statement;
+    }
+  }
+
+  /** The final statements whose late usage a statement bills. */
+  #lateFor({ start }: Statement): Statement[] {
+    return this.statements.filter(
+      ({ status, end }) => status === 'final' && end <= start && end > start - REACH,
+    );
+  }
+
+  /** Where segments that may pay for the product begin and end; for any product unless one is named. */
+  #edges(product?: string): number[] {
+    return this.grants
+      .filter((grant) => product === undefined || grant.product === null || grant.product === product)
+      .flatMap(({ segments }) => segments.flatMap((one) => [one.start, one.end]));
   }
 
   #rest(segment: ModelSegment): Decimal {
@@ -158,10 +191,15 @@ export class LedgerModel {
 
   /** Lets the segments pay for a statement, in order, and reduces what they have left. */
   #bill(
-    { start, end }: Statement,
+    statement: Statement,
     left: Map<string, Decimal>,
+    takesLate: boolean,
   ): { taken: Map<string, Decimal>; total: Decimal } {
-    const owed = this.#owed(start, end);
+    const late = takesLate ? this.#lateFor(statement) : [];
+    const owed = [
+      ...this.#owed(statement),
+      ...late.flatMap((earlier) => this.#owed(earlier, earlier.cuts)),
+    ].sort((a, b) => a.from - b.from || b.price.comparedTo(a.price));
     const taken = new Map<string, Decimal>();
     let total = owed.reduce((sum, { cost }) => sum.plus(cost), NONE);
     for (const { grant, segment } of this.#queue()) {
@@ -179,21 +217,26 @@ export class LedgerModel {
     return { taken, total };
   }
 
-  /** One line for each product and each stretch in which the same segments are open; the first to be paid first. */
-  #owed(start: number, end: number): { from: number; product: string; price: Decimal; cost: Decimal }[] {
-    const edges = this.grants.flatMap(({ segments }) => segments.flatMap((one) => [one.start, one.end]));
-    const cuts = [...new Set([start, ...edges.filter((edge) => start < edge && edge < end), end])];
-    cuts.sort((a, b) => a - b);
-    const lines = cuts.slice(0, -1).flatMap((from, index) =>
-      [...this.prices].map(([product, price]) => {
+  /**
+   * What nobody has billed: one line for each product and each stretch in which the same segments are open. Late usage
+   * is cut only where it was cut before.
+   */
+  #owed(
+    { start, end }: Statement,
+    known?: readonly number[],
+  ): { from: number; product: string; price: Decimal; cost: Decimal }[] {
+    return [...this.prices].flatMap(([product, price]) => {
+      const edges = this.#edges(product).filter((edge) => known === undefined || known.includes(edge));
+      const cuts = [...new Set([start, ...edges.filter((edge) => start < edge && edge < end), end])];
+      cuts.sort((a, b) => a - b);
+      return cuts.slice(0, -1).map((from, index) => {
         const to = cuts[index + 1] ?? end;
         const cost = this.uses
-          .filter((use) => use.product === product && from <= use.at && use.at < to)
+          .filter((use) => use.by === undefined && use.product === product && from <= use.at && use.at < to)
           .reduce((sum, { quantity }) => sum.plus(quantity.times(price)), NONE);
         return { from, product, price, cost };
-      }),
-    );
-    return lines.sort((a, b) => a.from - b.from || b.price.comparedTo(a.price));
+      });
+    });
   }
 
   #queue(): { grant: ModelGrant; segment: ModelSegment }[] {

@@ -5,12 +5,14 @@ import { chargeStatement } from '../../domain/contract/scheduledInvoices.js';
 import { statementAt } from '../../domain/contract/statement.js';
 import { billingPeriods, hasStatement, subscriptionFees } from '../../domain/contract/subscriptions.js';
 import type { Instant, Period } from '../../domain/period.js';
-import { firstOpen, missedCharges, statementsOf } from './open.js';
+import { hasLateUsage } from './late.js';
+import { firstOpenStatement, missedCharges } from './open.js';
 import { type ContractState, grantContext, invoicedBy, type OpenContract } from './state.js';
 
 /** What a contract has to do next. A statement is known by its start. */
 export type ContractStep =
   | { kind: 'usage'; at: Instant; period: Period }
+  | { kind: 'late'; at: Instant }
   | { kind: 'scheduled'; at: Instant };
 
 /**
@@ -20,19 +22,25 @@ export type ContractStep =
 export function nextContractStep(state: ContractState, contractId: string): ContractStep | null {
   const open = state.contracts.find(({ contract }) => contract.id === contractId);
   if (open === undefined) return null;
-  const usage = nextStatement(state, open);
+  const usage = nextStatement(state, open) ?? nextLateStatement(state, open);
   const scheduled = nextScheduled(state, open);
   if (usage !== null && (scheduled === null || usage.at <= scheduled)) return usage;
   return scheduled === null ? null : { kind: 'scheduled', at: scheduled };
 }
 
-function nextStatement(state: ContractState, open: OpenContract): ContractStep | null {
-  const { contract } = open;
-  if (contract.rateCardId === null) return null;
-  const generated = contract.document.statements.generationStartingAt;
-  const from = Math.max(firstOpen(open), generated ?? Number.NEGATIVE_INFINITY);
-  const [period] = statementsOf(open, from, from + 1);
-  return period === undefined ? null : { kind: 'usage', at: period.end + state.graceMs, period };
+/** Late usage that no other statement will take up gets one of its own. */
+function nextLateStatement(state: ContractState, open: OpenContract): ContractStep | null {
+  const dueAt = open.late?.dueAt ?? null;
+  return dueAt === null || !hasLateUsage(state, open) ? null : { kind: 'late', at: dueAt };
+}
+
+/** The first statement that is not final, and the end of its grace; null where there is none left. */
+export function nextStatement(
+  state: Pick<ContractState, 'graceMs'>,
+  open: OpenContract,
+): Extract<ContractStep, { kind: 'usage' }> | null {
+  const period = firstOpenStatement(open);
+  return period === null ? null : { kind: 'usage', at: period.end + state.graceMs, period };
 }
 
 /** A scheduled line that no invoice has yet, and when it can be final. */

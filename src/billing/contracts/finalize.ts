@@ -3,14 +3,31 @@ import { deductionEntry, trueUpEntries } from '../../domain/contract/balance.js'
 import type { LedgerEntry } from '../../domain/contract/balanceTerms.js';
 import type { DraftInvoice } from '../../domain/contract/draft.js';
 import type { Instant } from '../../domain/period.js';
+import { writersFinished } from '../../metering/metrics/count.js';
 import { insertBalance, insertBalanceEntries } from '../../storage/balances.js';
 import { insertBilledLines, insertContractInvoice } from '../../storage/contractInvoices.js';
 import { findContract, setContractDue } from '../../storage/contracts.js';
 import { type CustomerRecord, findCustomer } from '../../storage/customers.js';
 import type { Transaction } from '../../storage/db.js';
-import { type ContractStep, dueKeys, isDue, nextContractStep } from './due.js';
+import { announceClosing, recordNextStatement, settleLateUsage } from '../../storage/lateUsage.js';
+import { type ContractStep, dueKeys, isDue, nextContractStep, nextStatement } from './due.js';
+import { writeCounted } from './late.js';
 import { type OpenInvoices, openInvoices } from './open.js';
-import { loadContractState } from './state.js';
+import { type ContractState, loadContractState } from './state.js';
+
+/**
+ * Does the contract's next step if it is due by `now`. Before a statement is closed, that is made known to whoever
+ * stores usage, and those who may not have seen it are waited for: usage is then either on the statement or noticed as
+ * late, however the two meet.
+ */
+export async function takeContractStep(
+  core: Pick<Core, 'now' | 'db'>,
+  ref: ContractRef,
+  now: Instant,
+): Promise<void> {
+  if (await announceClosing(core.db, ref, now)) await writersFinished(core.db, ref.accountId);
+  await core.db.transaction((tx) => runContractStep(tx, core, ref, now));
+}
 
 /**
  * Does the contract's next step if it is due by `now`, and notes when the one after it is: whatever has happened
@@ -27,20 +44,19 @@ export async function runContractStep(
   if (contract === null) return;
   const customer = await findCustomer(tx, ref.accountId, contract.customerId, 'update');
   if (customer === null) throw new Error(`customer ${contract.customerId} of a contract does not exist`);
-  const step = await stepOf(tx, core, ref, customer, now);
-  if (step !== null && step.at <= now) await finalizeStep(tx, core, ref, customer, step);
+  const state = await loadContractState(tx, core, ref.accountId, customer, now);
+  const step = nextContractStep(state, ref.contractId);
+  if (step !== null && step.at <= now && isAnnounced(state, ref, step)) {
+    await finalizeStep(tx, core, ref, customer, step);
+  }
   await recordContractDue(tx, core, ref, customer, now);
 }
 
-/** What the contract waits for, from the database. */
-export async function stepOf(
-  tx: Transaction,
-  core: Pick<Core, 'now'>,
-  ref: ContractRef,
-  customer: CustomerRecord,
-  now: Instant,
-): Promise<ContractStep | null> {
-  return nextContractStep(await loadContractState(tx, core, ref.accountId, customer, now), ref.contractId);
+/** A statement that moved since its closing was announced waits for the next step, which is due at once. */
+function isAnnounced(state: ContractState, ref: ContractRef, step: ContractStep): boolean {
+  if (step.kind !== 'usage') return true;
+  const open = state.contracts.find(({ contract }) => contract.id === ref.contractId);
+  return (open?.late?.closingThrough ?? Number.NEGATIVE_INFINITY) >= step.period.end;
 }
 
 /** Notes in the contract's row when it has work next; reconcile and test clocks go by it. */
@@ -51,8 +67,15 @@ export async function recordContractDue(
   customer: CustomerRecord,
   now: Instant,
 ): Promise<void> {
-  const next = await stepOf(tx, core, ref, customer, now);
-  await setContractDue(tx, ref, next?.at ?? null);
+  const state = await loadContractState(tx, core, ref.accountId, customer, now);
+  await setContractDue(tx, ref, nextContractStep(state, ref.contractId)?.at ?? null);
+  const open = state.contracts.find(({ contract }) => contract.id === ref.contractId);
+  const statement = open === undefined ? null : nextStatement(state, open);
+  const known = open?.late ?? null;
+  if (known?.nextEnd === (statement?.period.end ?? null) && known.nextAt === (statement?.at ?? null)) return;
+  if (known === null && statement === null) return;
+  const next = statement === null ? null : { end: statement.period.end, at: statement.at };
+  await recordNextStatement(tx, ref, customer.id, next);
 }
 
 async function finalizeStep(
@@ -64,6 +87,10 @@ async function finalizeStep(
 ): Promise<void> {
   const at = step.kind === 'usage' ? Math.max(step.at, step.period.end) : step.at;
   const open = await openInvoices(tx, core, ref.accountId, customer, { at });
+  if (step.kind === 'late') {
+    await finalizeLate(tx, ref, customer, open, at);
+    return;
+  }
   if (step.kind === 'usage') {
     const draft = open.drafts.find(
       ({ contractId, type, period }) =>
@@ -72,10 +99,42 @@ async function finalizeStep(
     if (draft === undefined)
       throw new Error(`contract ${ref.contractId} has no draft of ${step.period.start}`);
     await writeFinal(tx, ref.accountId, customer, draft, at, null);
+    await writeCounted(tx, ref, draft.invoiceId, open.counted.get(draft.invoiceId)?.() ?? []);
+    await settleNoticed(tx, ref, open, false);
     await writeRollovers(tx, ref, open, step.period.end);
     return;
   }
   await finalizeScheduled(tx, ref, customer, open, at);
+}
+
+/** The late statement of a contract that has no other one left; none where what came has been taken back since. */
+async function finalizeLate(
+  tx: Transaction,
+  ref: ContractRef,
+  customer: CustomerRecord,
+  open: OpenInvoices,
+  at: Instant,
+): Promise<void> {
+  const draft = open.drafts.find(
+    ({ contractId, isLate }) => contractId === ref.contractId && isLate === true,
+  );
+  if (draft !== undefined) {
+    await writeFinal(tx, ref.accountId, customer, draft, at, null);
+    await writeCounted(tx, ref, draft.invoiceId, open.counted.get(draft.invoiceId)?.() ?? []);
+  }
+  await settleNoticed(tx, ref, open, draft !== undefined);
+}
+
+/** Late usage that was noticed before the computation is billed now, or dropped for good. */
+async function settleNoticed(
+  tx: Transaction,
+  ref: ContractRef,
+  { state }: OpenInvoices,
+  byLateStatement: boolean,
+): Promise<void> {
+  const mark = state.contracts.find(({ contract }) => contract.id === ref.contractId)?.late ?? null;
+  if (mark === null || mark.noticed === mark.billed) return;
+  await settleLateUsage(tx, ref, mark.noticed, byLateStatement);
 }
 
 async function finalizeScheduled(

@@ -14,6 +14,7 @@ import {
   type DraftInvoice,
   type UsageInvoiceInput,
 } from '../../domain/contract/draft.js';
+import { type CountedUsage, countedOwn, uncounted } from '../../domain/contract/late.js';
 import { chargeStatement, scheduledInvoices } from '../../domain/contract/scheduledInvoices.js';
 import { statementsBetween } from '../../domain/contract/statement.js';
 import { billingPeriods } from '../../domain/contract/subscriptions.js';
@@ -22,6 +23,14 @@ import type { CustomerRecord } from '../../storage/customers.js';
 import type { Queryable } from '../../storage/db.js';
 import { balancesBefore, customerSpend, type SpendElsewhere } from './customerSpend.js';
 import { stableId, usageInvoiceId } from './ids.js';
+import {
+  billedElsewhere,
+  countedOf,
+  hasLateUsage,
+  lateInvoice,
+  lateInvoiceId,
+  lateStatements,
+} from './late.js';
 import { type ContractState, invoicedBy, loadContractState, type OpenContract } from './state.js';
 import {
   type ContractProduct,
@@ -41,9 +50,16 @@ export interface OpenOptions {
   /** Final usage invoices to break down as well, with the usage known now. */
   finals?: readonly DraftInvoice[];
   /** A voided statement that is to be computed again as if it were open, under a new id. */
-  reopen?: { contractId: string; periodStart: Instant; invoiceId: string };
+  reopen?: Reopened;
   /** Properties by which usage is rated apart as if every product presented them. */
   presentedBy?: readonly string[];
+}
+
+export interface Reopened {
+  contractId: string;
+  invoiceId: string;
+  /** Of the statement; null of one over late usage alone. */
+  periodStart: Instant | null;
 }
 
 /** The open invoices of a customer, and the balances after all of them. */
@@ -55,6 +71,8 @@ export interface OpenInvoices {
   balances: BalanceRecord[];
   /** By the usage draft's id, what breaks it down; empty without `windows`. */
   breakdowns: Map<string, BreakdownWindow[]>;
+  /** By the usage draft's id, the usage that it counts, to be kept when it becomes final. */
+  counted: Map<string, () => CountedUsage[]>;
   /** What the next contract takes over from one that is over and not final yet, by the renewal's id. */
   rolledOver: PendingRollover[];
 }
@@ -87,6 +105,14 @@ export interface Statement {
   open: OpenContract;
   period: Period;
   invoiceId: string;
+  /** Whether it bills what has come late for earlier ones. */
+  takesLate?: boolean;
+  isReopened?: boolean;
+}
+
+interface StatementInput extends UsageInvoiceInput {
+  /** Where its usage is cut. */
+  usageCuts: readonly Instant[];
 }
 
 export async function computeOpen(
@@ -94,7 +120,14 @@ export async function computeOpen(
   reader: UsageReader,
   options: OpenOptions,
 ): Promise<OpenInvoices> {
-  const result: OpenInvoices = { state, drafts: [], balances: [], breakdowns: new Map(), rolledOver: [] };
+  const result: OpenInvoices = {
+    state,
+    drafts: [],
+    balances: [],
+    breakdowns: new Map(),
+    counted: new Map(),
+    rolledOver: [],
+  };
   let balances: BalanceRecord[] = state.balances;
   const statements = openStatements(state, options);
   const elsewhere = await customerSpend(state, reader, options, statements, (statement, own, cuts) =>
@@ -113,12 +146,22 @@ export async function computeOpen(
     const input = { ...own, spentElsewhere: elsewhere(statement) };
     const invoice = computeUsageInvoice(input);
     result.drafts.push(invoice);
+    result.counted.set(invoice.invoiceId, () => [
+      countedOwn(input, input.usageCuts, invoice.lines),
+      ...countedOf(input.late ?? [], invoice),
+    ]);
     if (options.windows !== undefined) {
       result.breakdowns.set(invoice.invoiceId, breakDown(input, options.windows));
     }
     balances = balances.map((balance) => asRecord(balance, withDeductions(balance, invoice.deductions)));
   }
   renew(state.at);
+  for (const open of state.contracts) {
+    const invoice = await lateDraft(state, open, balances, reader, options, result);
+    if (invoice === null) continue;
+    result.drafts.push(invoice);
+    balances = balances.map((balance) => asRecord(balance, withDeductions(balance, invoice.deductions)));
+  }
   for (const open of state.contracts) {
     result.drafts.push(...(await scheduledDrafts(state, open, balances, reader)));
   }
@@ -155,14 +198,20 @@ function openStatements(state: ContractState, { reopen }: OpenOptions): Statemen
   for (const open of state.contracts) {
     const { contract } = open;
     if (contract.rateCardId === null) continue;
+    // The first one takes what has come late; a reopened one takes it back that had it before.
+    let takesLate = reopen?.contractId !== contract.id && hasLateUsage(state, open);
     for (const period of statementsOf(open, firstOpen(open), state.at + 1)) {
       const invoiceId = usageInvoiceId(state.accountId, contract.id, period.start);
-      statements.push({ open, period, invoiceId });
+      statements.push({ open, period, invoiceId, takesLate });
+      takesLate = false;
     }
-    if (reopen?.contractId !== contract.id) continue;
-    const terms = termsOf(contract);
-    const [period] = statementsBetween(terms, reopen.periodStart, reopen.periodStart + 1);
-    if (period !== undefined) statements.push({ open, period, invoiceId: reopen.invoiceId });
+    if (reopen?.contractId !== contract.id || reopen.periodStart === null) continue;
+    const { invoiceId, periodStart } = reopen;
+    const [period] = statementsBetween(termsOf(contract), periodStart, periodStart + 1);
+    const isLateBilled = state.lateUsage === 'bill';
+    if (period !== undefined) {
+      statements.push({ open, period, invoiceId, takesLate: isLateBilled, isReopened: true });
+    }
   }
   return statements.sort((a, b) => a.period.end - b.period.end || a.period.start - b.period.start);
 }
@@ -184,14 +233,44 @@ export function statementsOf(
   });
 }
 
+/** The late statement of a contract that has no other one left, or of one that is made anew. */
+async function lateDraft(
+  state: ContractState,
+  open: OpenContract,
+  balances: readonly Balance[],
+  reader: UsageReader,
+  { reopen }: OpenOptions,
+  { counted }: OpenInvoices,
+): Promise<DraftInvoice | null> {
+  const isReopened = reopen?.contractId === open.contract.id && reopen.periodStart === null;
+  if (!isReopened && (!hasLateUsage(state, open) || reopen?.contractId === open.contract.id)) return null;
+  const { closedThrough } = open;
+  if (closedThrough === null || (!isReopened && firstOpenStatement(open) !== null)) return null;
+  const late = await lateStatements(state, open, closedThrough, reader);
+  const products = await reader.products(open.card, closedThrough - 1);
+  const invoiceId = isReopened ? reopen.invoiceId : lateInvoiceId(state, open);
+  const invoice = lateInvoice(state, open, late, balances, products, invoiceId);
+  if (invoice !== null) counted.set(invoiceId, () => countedOf(late, invoice));
+  return invoice;
+}
+
+/** The contract's first statement that is not final, begun or not; null where there is none left. */
+export function firstOpenStatement(open: OpenContract): Period | null {
+  const { rateCardId, document } = open.contract;
+  if (rateCardId === null) return null;
+  const generated = document.statements.generationStartingAt ?? Number.NEGATIVE_INFINITY;
+  const from = Math.max(firstOpen(open), generated);
+  return statementsOf(open, from, from + 1)[0] ?? null;
+}
+
 async function statementInput(
   state: ContractState,
-  { open, period, invoiceId }: Statement,
+  { open, period, invoiceId, takesLate, isReopened }: Statement,
   balances: readonly Balance[],
   reader: UsageReader,
   options: OpenOptions,
   furtherCuts: readonly Instant[] = [],
-): Promise<UsageInvoiceInput> {
+): Promise<StatementInput> {
   const { contract, card, rates } = open;
   const terms = termsOf(contract);
   const at = Math.min(Math.max(state.at, period.start), period.end - 1);
@@ -209,7 +288,12 @@ async function statementInput(
     at: state.at,
     ...(options.extraUsage === undefined ? {} : { preview: options.extraUsage }),
   };
-  const usage = await reader.slices(request);
+  const known = await reader.slices(request);
+  const elsewhere = isReopened === true ? await billedElsewhere(open, period, reader) : [];
+  const usage = elsewhere.length === 0 ? known : uncounted(period, request.cuts, known, elsewhere);
+  const isWhole = options.extraUsage?.mode !== 'replace' && options.presentedBy === undefined;
+  const takes = takesLate === true && isWhole;
+  const late = takes ? await lateStatements(state, open, period.start, reader) : [];
   return {
     ...base,
     invoiceId,
@@ -219,6 +303,9 @@ async function statementInput(
     usage,
     graceMs: state.graceMs,
     billedChargeItems: billedCharges(open),
+    late,
+    billedElsewhere: elsewhere,
+    usageCuts: request.cuts,
   };
 }
 

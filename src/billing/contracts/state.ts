@@ -12,7 +12,8 @@ import type { CustomerRecord } from '../../storage/customers.js';
 import type { Queryable } from '../../storage/db.js';
 import { loadPricingUnits, USD_CREDIT_TYPE_ID } from '../../storage/pricingUnits.js';
 import { loadRateCard } from '../../storage/rateCards.js';
-import { readSettings } from '../../storage/settings.js';
+import { findLateUsageMarks, type LateUsageMark } from '../../storage/lateUsage.js';
+import { type AccountSettings, readSettings } from '../../storage/settings.js';
 import { stableId } from './ids.js';
 
 /** A contract with what is known of its invoices. */
@@ -24,6 +25,8 @@ export interface OpenContract {
   closedThrough: Instant | null;
   /** The keys of scheduled lines that are billed, and the invoice of each. */
   billed: ReadonlyMap<string, string | null>;
+  /** Null until the contract has had a statement to wait for. */
+  late: LateUsageMark | null;
 }
 
 /** What a customer has agreed to and what of it is billed, as of an instant; no usage is read. */
@@ -32,6 +35,8 @@ export interface ContractState {
   customer: CustomerRecord;
   at: Instant;
   graceMs: number;
+  /** What becomes of usage of a statement that is final. */
+  lateUsage: AccountSettings['lateUsage'];
   units: ReadonlyMap<string, PricingUnit>;
   /** Those that are not archived. */
   contracts: OpenContract[];
@@ -66,7 +71,9 @@ export async function loadContractState(
   const live = allContracts.filter(({ archivedAt }) => archivedAt === null);
   const ids = live.map(({ id }) => id);
   const units = await loadPricingUnits(q, accountId);
-  const { contractGraceSeconds } = await readSettings(q, accountId);
+  const { contractGraceSeconds, lateUsage } = await readSettings(q, accountId);
+  // Before any usage: what is noticed after it may be in the usage already, and is looked at once more.
+  const marks = await findLateUsageMarks(q, accountId, customer.id);
   const closed = await findClosedStatements(q, accountId, ids);
   const billed = await findBilledLines(q, accountId, ids);
   const contracts: OpenContract[] = [];
@@ -81,6 +88,7 @@ export async function loadContractState(
       rates: rateIndexOf(card),
       closedThrough: closed.get(contract.id) ?? null,
       billed: billed.get(contract.id) ?? new Map(),
+      late: marks.get(contract.id) ?? null,
     });
   }
   const stored = await findBalancesOf(q, accountId, customer.id);
@@ -96,6 +104,7 @@ export async function loadContractState(
     customer,
     at,
     graceMs: contractGraceSeconds * 1000,
+    lateUsage,
     units,
     contracts,
     allContracts,

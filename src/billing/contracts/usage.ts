@@ -7,6 +7,7 @@ import { loadMetrics } from '../../storage/billableMetrics.js';
 import { loadProducts } from '../../storage/contractProducts.js';
 import type { Queryable } from '../../storage/db.js';
 import { customerKeys } from '../../storage/ingestAliases.js';
+import { findCountedUsage, type StoredCount } from '../../storage/lateUsage.js';
 
 /** A product as contracts read it. */
 export type ContractProduct =
@@ -35,6 +36,8 @@ export interface UsageReader {
   /** The products that the card prices, as they are at an instant. */
   products(card: RateCard, at: Instant): Promise<ReadonlyMap<string, ContractProduct>>;
   slices(request: UsageRequest): Promise<UsageSlice[]>;
+  /** What invoices have counted of the contract's statements that ended after `after` and by `by`. */
+  counted(contractId: string, after: Instant, by: Instant): Promise<StoredCount[]>;
 }
 
 const priced = new WeakMap<RateCard, ReadonlySet<string>>();
@@ -66,6 +69,7 @@ export function createUsageReader(q: Queryable, accountId: string, customerId: s
       if (mode === 'replace') return slicesOfEvents(request, events);
       return readUsageSlices(q, { ...request, accountId, customerKeys: keyList, extraEvents: events });
     },
+    counted: (contractId, after, by) => findCountedUsage(q, { accountId, contractId }, after, by),
   };
 }
 

@@ -9,9 +9,11 @@ import {
   findRegenerated,
   markContractInvoiceVoid,
 } from '../../storage/contractInvoices.js';
+import { deleteCountedUsage } from '../../storage/lateUsage.js';
 import type { ContractChange } from './create.js';
 import { writeFinal, writeTrueUps } from './finalize.js';
 import { newUuid } from './ids.js';
+import { writeCounted } from './late.js';
 import { openInvoices } from './open.js';
 import { contractsChanged } from './plan.js';
 
@@ -53,10 +55,10 @@ export async function regenerateInvoice(change: ContractChange, invoiceId: strin
   const { invoice, contractId } = voided;
   const id = newUuid();
   await deleteBilledLines(tx, accountId, invoiceId);
+  const ownStart = invoice.isLate === true ? null : (invoice.period?.start ?? null);
+  await deleteCountedUsage(tx, accountId, { id: invoiceId, contractId, ownStart });
   const reopen =
-    invoice.period === null
-      ? {}
-      : { reopen: { contractId, periodStart: invoice.period.start, invoiceId: id } };
+    invoice.period === null ? {} : { reopen: { contractId, periodStart: ownStart, invoiceId: id } };
   const at = Math.max(now, invoice.issuedAt);
   const open = await openInvoices(tx, core, accountId, customer, { at, ...reopen });
   const keys = new Set(invoice.lines.map(({ key }) => key));
@@ -76,6 +78,7 @@ export async function regenerateInvoice(change: ContractChange, invoiceId: strin
     deductions: draft.deductions.map((one) => ({ ...one, invoiceId: id })),
   };
   await writeFinal(tx, accountId, customer, anew, now, invoiceId);
+  await writeCounted(tx, { accountId, contractId }, id, open.counted.get(id)?.() ?? []);
   if (anew.type === 'SCHEDULED') await writeTrueUps(tx, accountId, open, anew, now);
   await contractsChanged(tx, core, accountId, customer, now);
   return id;

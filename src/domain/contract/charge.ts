@@ -24,6 +24,8 @@ export interface Charge {
   slice: TierSlice;
   subscriptionId: string | null;
   isProrated: boolean;
+  /** Usage of an earlier statement that was final when it came. */
+  isLate?: boolean;
 }
 
 /** What the charge costs at its list price. */

@@ -4,6 +4,7 @@ import { servesContract } from './applicability.js';
 import { availableBySegment, type Deduction, withDeductions } from './balance.js';
 import { drawOrder } from './burnOrder.js';
 import { type PaidCharge, payCharges } from './burndown.js';
+import type { Charge } from './charge.js';
 import { cutInstantsOf } from './cuts.js';
 import { compositeCharges, subscriptionCharges } from './feeCharges.js';
 import { type DraftLine, linesOf, PLAIN_LINE, totalsByUnit } from './lines.js';
@@ -12,6 +13,7 @@ import { consolidatedLines } from './scheduledInvoices.js';
 import { type Spend, spendOf } from './spend.js';
 import type { Balance } from './balanceTerms.js';
 import type { ContractTerms, PricingUnit, Product, RateCard, UsageSlice } from './terms.js';
+import { groupKeyOf, lateCharges, type LateStatement, counterStarts, type CountedUsage } from './late.js';
 import { type ChargeContext, type UnbilledUsage, usageCharges } from './usageCharges.js';
 
 /** Everything that a usage invoice depends on, as of now. */
@@ -40,6 +42,10 @@ export interface UsageInvoiceInput {
   windows?: readonly Instant[];
   /** What the customer's other contracts have spent in the period, for composites on all of them. */
   spentElsewhere?: readonly Spend[];
+  /** Final statements for which usage has come since; this invoice bills it. */
+  late?: readonly LateStatement[];
+  /** What later invoices have billed of this statement already; `usage` is without it. */
+  billedElsewhere?: readonly CountedUsage[];
 }
 
 export interface DraftInvoice {
@@ -49,6 +55,8 @@ export interface DraftInvoice {
   /** The unit of the total. */
   creditTypeId: string;
   period: Period | null;
+  /** Bills nothing but late usage, of a contract that has no other statement left; of all that time. */
+  isLate?: boolean;
   issuedAt: Instant;
   lines: DraftLine[];
   /** The lines in the invoice's unit that count, added up, unrounded. */
@@ -65,30 +73,80 @@ export interface DraftInvoice {
  * (docs.metronome.com, "how invoicing works").
  */
 export function computeUsageInvoice(input: UsageInvoiceInput): DraftInvoice {
-  const { terms, period, rateCard } = input;
-  const balances = input.balances.filter(
-    (balance) => servesContract(balance, terms.id) && balance.access.length > 0,
-  );
-  const context = contextOf(input, balances);
-  const { charges, unbilled } = usageCharges(context, input.usage);
-  const draws = drawOrder(balances).filter(({ segment }) => segment.endingBefore > period.start);
-  const available = availableBySegment(balances);
-  const paid = payCharges([...charges, ...subscriptionCharges(context, input.units)], draws, available);
+  const { terms, period } = input;
+  const context = contextOf(input, servingBalances(input));
+  const starts = counterStarts(input.billedElsewhere ?? []);
+  const { charges, unbilled } = usageCharges(context, input.usage, (group) => starts.get(groupKeyOf(group)));
+  const late = (input.late ?? []).map((statement) => lateCharges(context, statement));
+  const pay = payer(input, [period, ...(input.late ?? []).map((statement) => statement.period)]);
+  const all = [
+    ...late.flatMap((one) => one.charges),
+    ...charges,
+    ...subscriptionCharges(context, input.units),
+  ];
+  const paid = pay(all);
   for (const product of composites(input.products)) {
-    paid.push(
-      ...payCharges(compositeCharges(context, product, spendsFor(product, input, paid)), draws, available),
-    );
+    for (const charge of pay(compositeCharges(context, product, spendsFor(product, input, paid)))) {
+      paid.push(charge);
+    }
   }
+  const scheduled = consolidatedLines(terms, period, input.billedChargeItems ?? new Set());
+  const unseen = [...unbilled, ...late.flatMap((one) => one.unbilled)];
+  return settled(input, paid, scheduled, unseen, period.end + input.graceMs);
+}
+
+/** What a late statement is computed from; `period` is the time that it is about. */
+export type LateInvoiceInput = Omit<UsageInvoiceInput, 'usage' | 'graceMs' | 'late'> & {
+  late: readonly LateStatement[];
+  issuedAt: Instant;
+};
+
+/** The invoice over nothing but late usage, for a contract that has no statement left to put it on. */
+export function computeLateInvoice(input: LateInvoiceInput): DraftInvoice {
+  const context = contextOf(input, servingBalances(input));
+  const late = input.late.map((statement) => lateCharges(context, statement));
+  const pay = payer(
+    input,
+    input.late.map(({ period }) => period),
+  );
+  const paid = pay(late.flatMap(({ charges }) => charges));
+  const unbilled = late.flatMap((one) => one.unbilled);
+  return { ...settled(input, paid, [], unbilled, input.issuedAt), isLate: true };
+}
+
+type CommonInput = Omit<UsageInvoiceInput, 'usage' | 'graceMs'>;
+
+function servingBalances({ balances, terms }: CommonInput): Balance[] {
+  return balances.filter((balance) => servesContract(balance, terms.id) && balance.access.length > 0);
+}
+
+/** Lets the balances pay for charges of these periods, one lot after the other. */
+function payer(input: CommonInput, periods: readonly Period[]): (charges: readonly Charge[]) => PaidCharge[] {
+  const balances = servingBalances(input);
+  const from = Math.min(...periods.map(({ start }) => start));
+  const draws = drawOrder(balances).filter(({ segment }) => segment.endingBefore > from);
+  const available = availableBySegment(balances);
+  return (charges) => payCharges(charges, draws, available);
+}
+
+function settled(
+  input: CommonInput,
+  paid: readonly PaidCharge[],
+  scheduled: readonly DraftLine[],
+  unbilled: UnbilledUsage[],
+  issuedAt: Instant,
+): DraftInvoice {
+  const { terms, period, rateCard } = input;
   const lines = linesOf(paid);
   lines.push(...conversionLines(lines, input));
-  lines.push(...consolidatedLines(terms, period, input.billedChargeItems ?? new Set()));
+  lines.push(...scheduled);
   return {
     invoiceId: input.invoiceId,
     contractId: terms.id,
     type: 'USAGE',
     creditTypeId: rateCard.fiatCreditTypeId,
     period,
-    issuedAt: period.end + input.graceMs,
+    issuedAt,
     lines,
     total: totalsByUnit(lines).get(rateCard.fiatCreditTypeId) ?? ZERO,
     deductions: deductionsOf(paid, input),
@@ -128,7 +186,7 @@ export function computeOpenInvoices(
   return { invoices, balances: left };
 }
 
-function contextOf(input: UsageInvoiceInput, balances: readonly Balance[]): ChargeContext {
+function contextOf(input: CommonInput, balances: readonly Balance[]): ChargeContext {
   const { terms, rateCard, products, period } = input;
   const rates = input.rates ?? indexRates(rateCard);
   return { terms, rates, products, balances, period, windows: input.windows ?? [] };
@@ -146,7 +204,7 @@ function composites(products: ReadonlyMap<string, Product>): Product[] {
   return all.sort((a, b) => includes(a) - includes(b));
 }
 
-function conversionLines(lines: readonly DraftLine[], { rateCard, units }: UsageInvoiceInput): DraftLine[] {
+function conversionLines(lines: readonly DraftLine[], { rateCard, units }: CommonInput): DraftLine[] {
   const conversions: DraftLine[] = [];
   for (const [unitId, quantity] of totalsByUnit(lines)) {
     if (unitId === rateCard.fiatCreditTypeId || isZero(quantity)) continue;
@@ -169,7 +227,7 @@ function conversionLines(lines: readonly DraftLine[], { rateCard, units }: Usage
   return conversions;
 }
 
-function deductionsOf(paid: readonly PaidCharge[], input: UsageInvoiceInput): Deduction[] {
+function deductionsOf(paid: readonly PaidCharge[], input: CommonInput): Deduction[] {
   const deductions = new Map<string, Deduction>();
   for (const { draw, amount } of paid.flatMap(({ covered }) => covered)) {
     if (isZero(amount)) continue;

@@ -38,7 +38,7 @@ export interface DraftLine {
   isInTotal: boolean;
   /** Null on a line that has a date and no time of service. */
   period: Period | null;
-  /** Where a breakdown puts the line. */
+  /** Where a breakdown puts the line; null for late usage, which is in the breakdown of its own period. */
   window: Period | null;
   pricingGroupValues: GroupValues;
   presentationGroupValues: PresentationValues;
@@ -46,6 +46,8 @@ export interface DraftLine {
   /** The commit or credit that pays for, is applied by or is bought with this line. */
   balance: { id: string; segmentId: string | null; type: BalanceType } | null;
   isProrated: boolean;
+  /** Whether it is usage of an earlier statement, which was final when it came; `period` is of that one. */
+  isLate?: boolean;
   subscriptionId: string | null;
   scheduledChargeId: string | null;
 }
@@ -120,12 +122,13 @@ function lineOf({ charge }: PaidCharge, part: LinePart): DraftLine {
     total: part.total,
     isInTotal: !(part.isApplication && payer?.type === 'POSTPAID'),
     period: charge.period,
-    window: charge.window,
+    window: charge.isLate === true ? null : charge.window,
     pricingGroupValues: charge.pricingGroupValues,
     presentationGroupValues: charge.presentationGroupValues,
     tier: part.tier,
     balance: payer && { id: payer.id, segmentId: part.payer?.segment.id ?? null, type: payer.type },
     isProrated: charge.isProrated,
+    isLate: charge.isLate ?? false,
     subscriptionId: charge.subscriptionId,
     scheduledChargeId: null,
   };

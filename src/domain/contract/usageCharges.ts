@@ -2,11 +2,11 @@ import { add, type Decimal, isZero, ONE, sign, subtract, ZERO } from '../decimal
 import type { Instant, Period } from '../period.js';
 import { reaches, valuesKey } from './applicability.js';
 import { type Charge, chargesBetween, listAmount } from './charge.js';
+import { type CounterStart, UsageCounter } from './counter.js';
 import { cutAt, cutInstantsOf, pieceIndexAt } from './cuts.js';
 import { overridesFor, type PricedThing } from './overrides.js';
 import { type Pricing, type PricingResult, pricingAt } from './pricing.js';
 import { type RateIndex, ratesFor } from './rateCard.js';
-import { billedQuantity } from './quantity.js';
 import type { Balance } from './balanceTerms.js';
 import type { ContractTerms, GroupValues, PresentationValues, Product, UsageSlice } from './terms.js';
 
@@ -19,6 +19,8 @@ export interface ChargeContext {
   period: Period;
   /** Further instants to cut at without changing what lines show: the windows of a breakdown. */
   windows: readonly Instant[];
+  /** The only instants to cut at, where usage was cut before; all that matter unless given. */
+  knownCuts?: ReadonlySet<Instant>;
 }
 
 /** Usage that no line bills, so that it can be seen. `no_rate`: the rate card lacks the combination. */
@@ -34,6 +36,21 @@ export interface UsageCharges {
   charges: Charge[];
   unbilled: UnbilledUsage[];
 }
+
+/** What was charged for one combination of group values. */
+export interface ChargedGroup {
+  productId: string;
+  pricingGroupValues: GroupValues;
+  presentationGroupValues: PresentationValues;
+  charges: Charge[];
+}
+
+/** Where the counter of a group starts; undefined is at zero. */
+export type CounterStarts = (
+  group: Pick<ChargedGroup, 'productId' | 'pricingGroupValues' | 'presentationGroupValues'>,
+) => CounterStart | undefined;
+
+const AT_ZERO: CounterStarts = () => undefined;
 
 /** Usage of one combination of group values. */
 interface UsageGroup {
@@ -51,9 +68,13 @@ interface UsageGroup {
  * counter for its tiers: it starts at zero with the statement and goes on over every cut, whatever rate
  * follows. A quantity is converted and rounded as the running total of the statement, and a cut is billed
  * the difference, so the roundings never add up. A product without pricing keys shows a line of zero when
- * it has no usage.
+ * it has no usage. `starts` says where a counter starts of which other invoices have billed some places.
  */
-export function usageCharges(context: ChargeContext, usage: readonly UsageSlice[]): UsageCharges {
+export function usageCharges(
+  context: ChargeContext,
+  usage: readonly UsageSlice[],
+  starts: CounterStarts = AT_ZERO,
+): UsageCharges {
   const result: UsageCharges = { charges: [], unbilled: [] };
   const groups = groupUsage(context, usage, result.unbilled);
   const seen = new Set(groups.map(({ product }) => product.id));
@@ -61,8 +82,28 @@ export function usageCharges(context: ChargeContext, usage: readonly UsageSlice[
     if (product.type !== 'USAGE' || seen.has(product.id) || product.pricingGroupKey.length > 0) continue;
     groups.push({ product, pricingGroupValues: {}, presentationGroupValues: {}, valuesKey: '/', slices: [] });
   }
-  for (const group of groups) chargeGroup(context, group, result);
+  for (const group of groups) {
+    const charges = chargeGroup(context, group, starts, result.unbilled);
+    const billed = charges.filter(({ slice }) => !isZero(slice.quantity));
+    for (const charge of billed.length > 0 ? billed : charges.slice(0, 1)) result.charges.push(charge);
+    result.charges.push(...minimumCharge(charges));
+  }
   return result;
+}
+
+/** The charges of usage alone, by combination of group values: no lines of zero, no minimum. */
+export function chargeUsage(
+  context: ChargeContext,
+  usage: readonly UsageSlice[],
+  starts: CounterStarts,
+): { groups: ChargedGroup[]; unbilled: UnbilledUsage[] } {
+  const unbilled: UnbilledUsage[] = [];
+  const groups = groupUsage(context, usage, unbilled).map((group) => {
+    const { product, pricingGroupValues, presentationGroupValues } = group;
+    const charges = chargeGroup(context, group, starts, unbilled);
+    return { productId: product.id, pricingGroupValues, presentationGroupValues, charges };
+  });
+  return { groups, unbilled };
 }
 
 function groupUsage(
@@ -100,19 +141,32 @@ function groupUsage(
   return [...groups.values()];
 }
 
-function chargeGroup(context: ChargeContext, group: UsageGroup, result: UsageCharges): void {
+function chargeGroup(
+  context: ChargeContext,
+  group: UsageGroup,
+  starts: CounterStarts,
+  unbilled: UnbilledUsage[],
+): Charge[] {
   const { product, pricingGroupValues, presentationGroupValues } = group;
   const thing: PricedThing = { product, pricingGroupValues, presentationGroupValues, billingFrequency: null };
   const segments = ratesFor(context.rates, product.id, pricingGroupValues, null);
   const overrides = overridesFor(context.terms.overrides, thing);
   const balances = context.balances.filter(({ applicability }) => reaches(applicability, thing));
-  const cuts = cutAt(context.period, cutInstantsOf(context.period, { segments, overrides, balances }));
+  const instants = cutInstantsOf(context.period, { segments, overrides, balances });
+  const { knownCuts } = context;
+  const cuts = cutAt(
+    context.period,
+    knownCuts === undefined ? instants : instants.filter((instant) => knownCuts.has(instant)),
+  );
   const { prioritization } = context.terms;
   const prices = cuts.map(({ start }) =>
     pricingAt({ segments, overrides, prioritization, thing, at: start }),
   );
   const charges: Charge[] = [];
-  const counter = { metered: ZERO, billed: ZERO };
+  const counter = new UsageCounter(
+    product,
+    starts({ productId: product.id, pricingGroupValues, presentationGroupValues }),
+  );
   for (const piece of meteredPieces(context, cuts, group.slices)) {
     const price = prices[piece.cut];
     const cut = cuts[piece.cut];
@@ -121,7 +175,7 @@ function chargeGroup(context: ChargeContext, group: UsageGroup, result: UsageCha
       if (isZero(piece.quantity)) continue;
       const { quantity } = piece;
       const reason = price.outcome;
-      result.unbilled.push({
+      unbilled.push({
         productId: product.id,
         pricingGroupValues,
         presentationGroupValues,
@@ -130,15 +184,10 @@ function chargeGroup(context: ChargeContext, group: UsageGroup, result: UsageCha
       });
       continue;
     }
-    const from = counter.billed;
-    counter.metered = add(counter.metered, piece.quantity);
-    counter.billed = billedQuantity(product, counter.metered);
     const common = commonOf(group, cut, piece.window, price.pricing);
-    charges.push(...chargesBetween(common, from, counter.billed));
+    for (const { from, to } of counter.add(piece.quantity)) charges.push(...chargesBetween(common, from, to));
   }
-  if (charges.length === 0) charges.push(...zeroCharge(group, cuts, prices));
-  const billed = charges.filter(({ slice }) => !isZero(slice.quantity));
-  result.charges.push(...(billed.length > 0 ? billed : charges.slice(0, 1)), ...minimumCharge(charges));
+  return charges.length > 0 ? charges : zeroCharge(group, cuts, prices);
 }
 
 /** The metered quantity by cut and window, in time order; pieces without usage are left out. */

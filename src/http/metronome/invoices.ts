@@ -119,7 +119,7 @@ const breakdowns = metronomeEndpoint({
     const stored = await findContractInvoicesOf(ctx.q, ctx.accountId, customer.id);
     const finals = stored
       .map(({ invoice }) => invoice)
-      .filter(({ period }) => period !== null && overlaps(period, input));
+      .filter(({ period, isLate }) => period !== null && isLate !== true && overlaps(period, input));
     const view = await loadView(ctx, customer.id, { windows: size, finals });
     const context = invoiceContext(view, input.skip_zero_qty_line_items ?? false);
     const rows = breakdownRows(view, stored, input);

@@ -71,6 +71,34 @@ export async function lockMetrics(tx: Transaction, accountId: string): Promise<v
   await tx.query(`select pg_advisory_xact_lock(${METRICS_LOCK('$1::text')})`, [accountId]);
 }
 
+const WRITERS_POLL_MS = 10;
+const WRITERS_WAIT_MS = 20_000;
+
+/**
+ * Returns once everybody has ended who counts usage of the account now; nobody is kept from it. Those who come later see
+ * what was committed before, those who have ended are seen. Throws when one takes too long, to be tried again.
+ */
+export async function writersFinished(q: Queryable, accountId: string): Promise<void> {
+  const deadline = Date.now() + WRITERS_WAIT_MS;
+  let left: string[] | null = null;
+  for (;;) {
+    const rows: { writer: string }[] = await q.queryNamed<{ writer: string }>(
+      'metrics_writers',
+      `select virtualtransaction as writer from pg_locks,
+         (select ${METRICS_LOCK('$1::text')} as key, oid from pg_database where datname = current_database()) as d
+       where locktype = 'advisory' and objsubid = 1 and granted and database = d.oid
+         and classid::bigint = (d.key >> 32) & 4294967295 and objid::bigint = d.key & 4294967295
+         and ($2::text[] is null or virtualtransaction = any($2))`,
+      [accountId, left],
+    );
+    left = rows.map(({ writer }) => writer);
+    if (left.length === 0) return;
+    if (Date.now() > deadline)
+      throw new Error('usage takes too long to be stored for a statement to be closed');
+    await new Promise((resolve) => setTimeout(resolve, WRITERS_POLL_MS));
+  }
+}
+
 function METRICS_LOCK(account: string): string {
   return `hashtextextended('metrics/' || ${account}, 0)`;
 }

@@ -2,6 +2,7 @@ import { aggregatedValue, type BillableMetric, matchesFilters } from '../../doma
 import { toText, ZERO } from '../../domain/decimal.js';
 import type { Instant } from '../../domain/period.js';
 import { loadMetrics } from '../../storage/billableMetrics.js';
+import { requestChecksOfUsage } from '../../storage/customerChecks.js';
 import type { Transaction } from '../../storage/db.js';
 import type { EventPlace } from '../events.js';
 import { addSums, floorTo, HOUR_MS, iso, type Sums, sumsOf } from '../rollup.js';
@@ -36,6 +37,7 @@ export async function takeBackFromMetrics(
   const cancelled = { event, arrival: place.arrival };
   for (const metric of metrics)
     await recount(tx, { accountId, customerKey: row.customerKey }, metric, cancelled);
+  await requestChecksOfUsage(tx, [{ accountId, key: row.customerKey, earliest: place.timestamp }]);
 }
 
 async function recount(

@@ -95,6 +95,7 @@ function lineObject(context: InvoiceContext, line: DraftLine): JsonObject {
             starting_at: toText(line.tier.startingAt),
             size: line.tier.size === null ? undefined : toText(line.tier.size),
           }),
+    metadata: line.isLate === true ? 'late_usage' : undefined,
     is_prorated: line.type === 'subscription' ? line.isProrated : undefined,
     subscription_id: line.subscriptionId,
     scheduled_charge_id: line.scheduledChargeId,
