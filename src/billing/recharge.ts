@@ -10,6 +10,7 @@ import {
 } from '../domain/contract/contract.js';
 import type { DraftInvoice } from '../domain/contract/draft.js';
 import { scheduledTotal } from '../domain/contract/schedule.js';
+import { accumulatedSpend } from '../domain/contract/spendTracker.js';
 import { statementAt } from '../domain/contract/statement.js';
 import type { RateCard } from '../domain/contract/terms.js';
 import {
@@ -177,7 +178,7 @@ function currencyOf(open: OpenInvoices, card: RateCard) {
   return currency;
 }
 
-/** The discount with what thresholds have bought in this billing period, at the price paid. */
+/** The discount with what its tracker has counted in this billing period. */
 function discountOf(
   terms: ThresholdDiscountTerms | null,
   open: OpenInvoices,
@@ -186,18 +187,12 @@ function discountOf(
 ): ThresholdDiscount | null {
   if (terms === null) return null;
   if (terms.cap === null) return { paymentFraction: terms.paymentFraction, cap: null };
+  const { spendTrackerAlias, amount } = terms.cap;
   const period = statementAt(termsOf(contract), at);
-  const accumulated = open.balances
-    .filter(
-      ({ contractId, origin, createdAt }) =>
-        contractId === contract.id &&
-        (origin === 'threshold_recharge' || origin === 'spend_threshold') &&
-        period !== null &&
-        period.start <= createdAt &&
-        createdAt < period.end,
-    )
-    .reduce((sum, { invoiceSchedule }) => add(sum, scheduledTotal(invoiceSchedule)), ZERO);
-  return { paymentFraction: terms.paymentFraction, cap: { amount: terms.cap.amount, accumulated } };
+  const tracker = contract.document.spendTrackers.find(({ alias }) => alias === spendTrackerAlias);
+  if (tracker === undefined) throw new Error(`contract ${contract.id} has no tracker ${spendTrackerAlias}`);
+  const accumulated = period === null ? ZERO : accumulatedSpend(tracker, open.balances, contract.id, period);
+  return { paymentFraction: terms.paymentFraction, cap: { amount, accumulated } };
 }
 
 interface RawSpecifier {
@@ -299,6 +294,7 @@ async function commitOf(
     customFields: {},
     uniquenessKey: null,
     invoiceContractId: null,
+    countsAsDiscounted: topUp.isDiscounted,
     origin: kind === 'spend' ? 'spend_threshold' : 'threshold_recharge',
   };
 }

@@ -1,4 +1,5 @@
 import type { ContractRecord } from '../domain/contract/contract.js';
+import { checkSpendTrackers } from '../domain/contract/spendTracker.js';
 import { checkRecharge } from '../domain/contract/threshold.js';
 import { decimalFromBigint, ONE } from '../domain/decimal.js';
 import { invalid } from '../domain/errors.js';
@@ -9,7 +10,7 @@ import { loadRateCard } from '../storage/rateCards.js';
 const CENTS = decimalFromBigint(100n);
 
 /**
- * Refuses (`invalid`) a prepaid balance threshold that its contract's rate card cannot price, or below Metronome's
+ * Refuses (`invalid`) discounts that end with no spend tracker of the contract, and a prepaid balance threshold that its contract's rate card cannot price, or below Metronome's
  * minimums: worth 5.00, and recharged by at least 10.00 (docs.metronome.com, "prepaid balance thresholds").
  */
 export async function checkThresholdTerms(
@@ -17,6 +18,7 @@ export async function checkThresholdTerms(
   accountId: string,
   { rateCardId, document }: Pick<ContractRecord, 'rateCardId' | 'document'>,
 ): Promise<void> {
+  checkSpendTrackers(document);
   const terms = document.prepaidThreshold;
   if (terms === null) return;
   const card = rateCardId === null ? null : await loadRateCard(q, accountId, rateCardId);

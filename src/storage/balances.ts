@@ -56,7 +56,7 @@ export async function insertBalance(q: Queryable, accountId: string, balance: Ba
 function termsOfBalance(balance: BalanceRecord): Terms {
   const { name, productId, creditTypeId, priority, rateType, access, invoiceSchedule } = balance;
   const { rolloverFraction, applicability, applicableContractIds, rolledOverFrom } = balance;
-  const { trueUpDisabled, givenName, description, origin } = balance;
+  const { trueUpDisabled, givenName, description, countsAsDiscounted, origin } = balance;
   return {
     name,
     productId,
@@ -72,6 +72,7 @@ function termsOfBalance(balance: BalanceRecord): Terms {
     trueUpDisabled,
     givenName,
     description,
+    countsAsDiscounted,
     origin,
   };
 }

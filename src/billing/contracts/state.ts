@@ -146,6 +146,7 @@ function grantsOf(
             customFields: recurring.customFields,
             uniquenessKey: null,
             invoiceContractId: null,
+            countsAsDiscounted: false,
             origin: 'recurring',
           }),
         ),

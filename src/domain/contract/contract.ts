@@ -1,5 +1,6 @@
 import type { Decimal } from '../decimal.js';
 import type { Instant } from '../period.js';
+import type { SpendTracker } from './spendTracker.js';
 import type {
   Balance,
   ContractTerms,
@@ -112,8 +113,7 @@ export interface ContractDocument {
   transitions: readonly Transition[];
   spendThreshold: SpendThresholdTerms | null;
   prepaidThreshold: PrepaidThresholdTerms | null;
-  /** In the request's words; see also `spendTrackerAliases`. */
-  spendTrackers: readonly unknown[];
+  spendTrackers: readonly SpendTracker[];
   netPaymentTermsDays: number | null;
   totalContractValue: Decimal | null;
   billingProvider: unknown;
@@ -166,6 +166,8 @@ export interface BalanceRecord extends Balance {
   uniquenessKey: string | null;
   /** The contract whose invoices carry a customer's commit. */
   invoiceContractId: string | null;
+  /** Whether spend trackers count its purchase as one at a discount. */
+  countsAsDiscounted: boolean;
   /** What made it: a request, or a threshold. */
   origin: 'request' | 'threshold_recharge' | 'spend_threshold' | 'rollover' | 'recurring';
 }

@@ -30,6 +30,8 @@ export interface RechargeConfig {
 export interface TopUp {
   access: Decimal;
   invoice: Decimal;
+  /** Whether only a share of the price is paid. */
+  isDiscounted: boolean;
 }
 
 /**
@@ -41,7 +43,7 @@ export function rechargeFor(config: RechargeConfig, balance: Decimal, currency: 
   if (!config.isEnabled || compare(balance, config.threshold) > 0) return null;
   const access = subtract(config.rechargeTo, balance);
   if (compare(access, ZERO) <= 0) return null;
-  return { access, invoice: priceOf(multiply(access, config.fiatPerUnit), config.discount, currency) };
+  return { access, ...priceOf(multiply(access, config.fiatPerUnit), config.discount, currency) };
 }
 
 export interface SpendThresholdConfig {
@@ -62,13 +64,18 @@ export function spendChargeFor(
   currency: PricingUnit,
 ): TopUp | null {
   if (!config.isEnabled || compare(accrued, ZERO) <= 0 || compare(accrued, config.threshold) < 0) return null;
-  return { access: accrued, invoice: priceOf(accrued, config.discount, currency) };
+  return { access: accrued, ...priceOf(accrued, config.discount, currency) };
 }
 
-function priceOf(amount: Decimal, discount: ThresholdDiscount | null, currency: PricingUnit): Decimal {
+function priceOf(
+  amount: Decimal,
+  discount: ThresholdDiscount | null,
+  currency: PricingUnit,
+): Pick<TopUp, 'invoice' | 'isDiscounted'> {
   const capped = discount?.cap != null && compare(discount.cap.accumulated, discount.cap.amount) >= 0;
   const fraction = discount === null || capped ? ONE : discount.paymentFraction;
-  return roundMoney(multiply(amount, fraction), { method: 'HALF_UP', places: currency.places });
+  const invoice = roundMoney(multiply(amount, fraction), { method: 'HALF_UP', places: currency.places });
+  return { invoice, isDiscounted: compare(fraction, ONE) < 0 };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { newUuid } from '../../billing/contracts/ids.js';
 import { archivePackage, createPackage, requirePackage } from '../../billing/metronome/packages.js';
 import { checkThresholdTerms } from '../../billing/thresholdTerms.js';
+import { checkSpendTrackers } from '../../domain/contract/spendTracker.js';
 import { invalid } from '../../domain/errors.js';
 import { loadProducts } from '../../storage/contractProducts.js';
 import { listContractsOfPackage, listPackages, type PackagedContractRow } from '../../storage/packages.js';
@@ -56,6 +57,7 @@ async function checkTerms({ tx, accountId, now }: MetronomeContext, terms: Packa
   const params = contractParamsFrom(terms, { customer_id: '', starting_at: startingAt });
   const owner = { customerId: '', contractId: newUuid(), rateCardId, packageId: null };
   const { document } = newContractOf(await loadTermsContext(tx, accountId, now), params, owner);
+  checkSpendTrackers(document);
   if (terms.rate_card_alias === undefined) await checkThresholdTerms(tx, accountId, { rateCardId, document });
 }
 

@@ -203,6 +203,7 @@ describe('thresholds', () => {
     expect(spendChargeFor(terms, dec('10250.5'), usd)).toEqual({
       access: dec('10250.5'),
       invoice: dec('10251'),
+      isDiscounted: false,
     });
   });
 });

@@ -56,6 +56,7 @@ export function balanceObject(context: BalanceContext, balance: BalanceRecord): 
       ? {}
       : { [isCredit ? 'recurring_credit_id' : 'recurring_commit_id']: balance.recurringId }),
     ...(isCredit ? {} : purchase(context, balance)),
+    ...(balance.countsAsDiscounted ? { spend_tracker_attributes: { counts_as_discounted: true } } : {}),
     custom_fields: balance.customFields,
     ...(context.includeBalance ? { balance: jsonNumber(balanceAt(balance, context.at)) } : {}),
     ...(context.includeLedger && !archived ? { ledger: ledger(balance, context.at) } : {}),

@@ -17,6 +17,7 @@ import { type JsonObject, type JsonValue, jsonNumber } from '../../../json.js';
 import { applicabilityObject, type BalanceContext, balanceObject } from './balance.js';
 import { creditType, rateObject, rfc3339 } from '../render.js';
 import { numberOf, present, rawJson } from './common.js';
+import { spendTrackerObjects } from './spendTrackers.js';
 
 export interface ContractContext extends BalanceContext {
   customerUuid: string;
@@ -54,7 +55,7 @@ export function contractObject(
       total_contract_value: numberOf(document.totalContractValue),
       scheduled_charges_on_usage_invoices: document.consolidatesScheduledCharges ? 'ALL' : undefined,
       customer_billing_provider_configuration: rawJson(document.billingProvider),
-      spend_trackers: document.spendTrackers.length === 0 ? undefined : rawJson(document.spendTrackers),
+      spend_trackers: spendTrackerObjects(contract, balances, context.at),
       spend_threshold_configuration:
         document.spendThreshold === null ? undefined : thresholdObject(document.spendThreshold),
       prepaid_balance_threshold_configuration:

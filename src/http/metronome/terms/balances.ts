@@ -220,6 +220,7 @@ function balanceOf(
     archivedAt: null,
     entries: [],
     trueUpDisabled: false,
+    countsAsDiscounted: params.spend_tracker_attributes?.counts_as_discounted ?? false,
     origin: 'request',
   };
 }

@@ -29,6 +29,7 @@ import { scheduledCharge, scheduledChargeOf, subscriptionOf, subscriptionParams 
 import type { TermsContext } from './context.js';
 import { overrideOf, overrideParams } from './overrides.js';
 import { checkDaily, recurringCommit, recurringCredit, recurringOf } from './recurring.js';
+import { spendTrackers, spendTrackersOf } from './spendTrackers.js';
 import { prepaidThreshold, prepaidThresholdOf, spendThreshold, spendThresholdOf } from './thresholds.js';
 
 export const usageFilter = object({
@@ -77,7 +78,7 @@ export const contractParams = object({
   revenue_system_configuration: anyObject().optional(),
   spend_threshold_configuration: spendThreshold.optional(),
   prepaid_balance_threshold_configuration: prepaidThreshold.optional(),
-  spend_trackers: list(anyObject(), { max: 20 }).optional(),
+  spend_trackers: spendTrackers.optional(),
   salesforce_opportunity_id: text().optional(),
   netsuite_sales_order_id: text().optional(),
   discounts: unsupported,
@@ -146,7 +147,7 @@ export function newContractOf(
       usageFilters: params.usage_filter === undefined ? [] : [usageFilterOf(params.usage_filter, startingAt)],
       transitions: [],
       ...thresholdsOf(context, params),
-      spendTrackers: params.spend_trackers ?? [],
+      spendTrackers: spendTrackersOf(context, params.spend_trackers, 'spend_trackers'),
       netPaymentTermsDays: params.net_payment_terms_days ?? null,
       totalContractValue: params.total_contract_value ?? null,
       billingProvider: params.billing_provider_configuration ?? null,

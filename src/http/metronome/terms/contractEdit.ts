@@ -22,6 +22,7 @@ import type { CommitEdit, EditParams } from './edit.js';
 import { overrideOf } from './overrides.js';
 import { checkDaily, recurringOf, roundingOf } from './recurring.js';
 import { editedSubscription } from './subscriptionEdit.js';
+import { spendTrackersOf } from './spendTrackers.js';
 import {
   editedPrepaidThreshold,
   editedSpendThreshold,
@@ -139,12 +140,7 @@ function editedDocument(sources: EditSources, params: EditParams): ContractDocum
     scheduledCharges: editedCharges(sources, params),
     spendThreshold: spendThreshold(context, document, params),
     prepaidThreshold: prepaidThreshold(context, document, params),
-    spendTrackers: [
-      ...document.spendTrackers.filter(
-        (one) => !(params.archive_spend_trackers ?? []).includes(aliasOf(one)),
-      ),
-      ...(params.add_spend_trackers ?? []),
-    ],
+    spendTrackers: editedTrackers(context, document, params),
     ...(params.update_net_payment_terms_days === undefined
       ? {}
       : { netPaymentTermsDays: params.update_net_payment_terms_days }),
@@ -157,8 +153,19 @@ function editedDocument(sources: EditSources, params: EditParams): ContractDocum
   };
 }
 
-function aliasOf(tracker: unknown): string {
-  return (tracker as { alias?: string } | null)?.alias ?? '';
+function editedTrackers(
+  context: TermsContext,
+  { spendTrackers: before }: ContractDocument,
+  params: EditParams,
+): ContractDocument['spendTrackers'] {
+  const archived = params.archive_spend_trackers ?? [];
+  for (const alias of archived) {
+    if (!before.some((one) => one.alias === alias)) {
+      throw notFound('spend tracker', alias, 'archive_spend_trackers');
+    }
+  }
+  const added = spendTrackersOf(context, params.add_spend_trackers, 'add_spend_trackers');
+  return [...before.filter(({ alias }) => !archived.includes(alias)), ...added];
 }
 
 function editedOverrides(

@@ -20,6 +20,7 @@ import { scheduledCharge, subscriptionParams } from './charges.js';
 import { overrideParams } from './overrides.js';
 import { recurringCommit, recurringCredit, rounding } from './recurring.js';
 import { applicabilityFields } from './applicability.js';
+import { spendTrackers } from './spendTrackers.js';
 import {
   prepaidThreshold,
   prepaidThresholdUpdate,
@@ -150,7 +151,7 @@ export const editParams = object({
   add_subscriptions: list(subscriptionParams).optional(),
   add_spend_threshold_configuration: spendThreshold.optional(),
   add_prepaid_balance_threshold_configuration: prepaidThreshold.optional(),
-  add_spend_trackers: list(anyObject()).optional(),
+  add_spend_trackers: spendTrackers.optional(),
   add_billing_provider_configuration_update: anyObject().optional(),
   add_revenue_system_configuration_update: anyObject().optional(),
   update_contract_name: text({ min: 0 }).nullable().optional(),
