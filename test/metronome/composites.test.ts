@@ -1,23 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestEngine, type TestEngine } from '../support/engine.js';
-import {
-  advance,
-  clockCustomer,
-  fixedProduct,
-  rateCard,
-  segment,
-  send,
-  sumProduct,
-  unlimitedClocks,
-} from './world.js';
+import type { TestEngine } from '../support/engine.js';
+import { advance, clockCustomer, rateCard, segment, send, startWorld, sumProduct } from './world.js';
 
 let engine: TestEngine;
 let fixed: string;
 
 beforeAll(async () => {
-  engine = await startTestEngine();
-  await unlimitedClocks(engine);
-  fixed = await fixedProduct(engine.metronome, 'Credit');
+  ({ engine, fixed } = await startWorld());
 });
 afterAll(() => engine.stop());
 

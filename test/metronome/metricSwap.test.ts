@@ -1,24 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestEngine, type TestEngine } from '../support/engine.js';
+import type { TestEngine } from '../support/engine.js';
 import { refusal } from './failure.js';
-import {
-  contractAt,
-  fixedProduct,
-  rateCard,
-  segment,
-  send,
-  unique,
-  unlimitedClocks,
-  usageDrafts,
-} from './world.js';
+import { contractAt, rateCard, segment, send, startWorld, unique, usageDrafts } from './world.js';
 
 let engine: TestEngine;
 let fixed: string;
 
 beforeAll(async () => {
-  engine = await startTestEngine();
-  await unlimitedClocks(engine);
-  fixed = await fixedProduct(engine.metronome, 'Credit');
+  ({ engine, fixed } = await startWorld());
 });
 afterAll(() => engine.stop());
 

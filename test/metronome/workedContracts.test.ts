@@ -1,64 +1,58 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestEngine, type TestEngine } from '../support/engine.js';
+import type { TestEngine } from '../support/engine.js';
 import {
   advance,
   contractAt,
   draftLines,
+  draftTotal,
+  finalTotals,
   fixedProduct,
   netBalance,
   rateCard,
   segment,
   send,
+  startWorld,
+  storageContract,
   sumProduct,
-  unlimitedClocks,
+  usageDrafts,
 } from './world.js';
 
 let engine: TestEngine;
 let fixed: string;
 
 beforeAll(async () => {
-  engine = await startTestEngine();
-  await unlimitedClocks(engine);
-  fixed = await fixedProduct(engine.metronome, 'Commit');
+  ({ engine, fixed } = await startWorld());
 });
 afterAll(() => engine.stop());
-
-/** One product at one price, a contract from the first of October 2024. */
-async function simple(price: number, terms: Parameters<typeof contractAt>[2] | object = {}, tags?: string[]) {
-  const { metronome } = engine;
-  const sold = await sumProduct(metronome, 'Data Storage', tags === undefined ? {} : { tags });
-  const card = await rateCard(metronome, [{ product_id: sold.productId, rate_type: 'FLAT', price }]);
-  const customer = await contractAt(engine, '2024-10-15T00:00:00Z', {
-    starting_at: '2024-10-01T00:00:00Z',
-    rate_card_id: card,
-    ...terms,
-  });
-  return { ...sold, ...customer, card };
-}
 
 const use = (customer: { id: string; eventType: string }, amount: string, at = '2024-10-10T05:00:00Z') =>
   send(engine, customer.id, customer.eventType, [{ at, properties: { amount } }]);
 
 describe('worked examples of whole contracts', () => {
   it('6.12: an upsell raises a segment and bills the past-dated item at once', async () => {
-    const customer = await simple(100, {
-      ending_before: '2026-10-01T00:00:00Z',
+    const { metronome } = engine;
+    const sold = await sumProduct(metronome, 'Data Storage');
+    const card = await rateCard(metronome, [{ product_id: sold.productId, rate_type: 'FLAT', price: 100 }]);
+    const customer = await contractAt(engine, '2025-07-01T00:00:00Z', {
+      starting_at: '2025-01-01T00:00:00Z',
+      ending_before: '2027-01-01T00:00:00Z',
+      rate_card_id: card,
       commits: [
         {
           type: 'PREPAID',
           product_id: fixed,
           name: 'Commit',
-          access_schedule: segment(10_000_000, '2024-10-01T00:00:00Z', '2025-10-01T00:00:00Z'),
-          invoice_schedule: { schedule_items: [{ amount: 10_000_000, timestamp: '2024-10-01T00:00:00Z' }] },
+          access_schedule: segment(10_000_000, '2025-01-01T00:00:00Z', '2026-01-01T00:00:00Z'),
+          invoice_schedule: { schedule_items: [{ amount: 10_000_000, timestamp: '2025-01-01T00:00:00Z' }] },
         },
       ],
     });
-    await use(customer, '90000');
+    await use({ ...customer, ...sold }, '90000', '2025-06-30T23:00:00Z');
     expect(await netBalance(engine, customer.id)).toBe(1_000_000);
     const params = { customer_id: customer.id, contract_id: customer.contractId };
-    const before = await engine.metronome.v2.contracts.retrieve(params);
+    const before = await metronome.v2.contracts.retrieve(params);
     const commit = before.data.commits[0];
-    await engine.metronome.v2.contracts.edit({
+    await metronome.v2.contracts.edit({
       ...params,
       update_commits: [
         {
@@ -68,39 +62,112 @@ describe('worked examples of whole contracts', () => {
               {
                 id: commit?.access_schedule?.schedule_items[0]?.id ?? '',
                 amount: 20_000_000,
-                ending_before: '2026-10-01T00:00:00Z',
+                ending_before: '2027-01-01T00:00:00Z',
               },
             ],
           },
           invoice_schedule: {
-            add_schedule_items: [{ amount: 10_000_000, timestamp: '2024-10-15T00:00:00Z' }],
+            add_schedule_items: [{ amount: 10_000_000, timestamp: '2025-07-01T00:00:00Z' }],
           },
         },
       ],
     });
     expect(await netBalance(engine, customer.id)).toBe(11_000_000);
     await expect
-      .poll(
-        async () => {
-          const { data } = await engine.metronome.v1.customers.invoices.list({
-            customer_id: customer.id,
-            status: 'FINALIZED',
-          });
-          return data.map(({ total, issued_at: at }) => [at, total]);
-        },
-        { timeout: 5000 },
-      )
+      .poll(() => finalTotals(engine, customer.id, 'SCHEDULED'), { timeout: 5000 })
       .toEqual([
-        ['2024-10-01T00:00:00Z', 10_000_000],
-        ['2024-10-15T00:00:00Z', 10_000_000],
+        ['2025-01-01', 10_000_000],
+        ['2025-07-01', 10_000_000],
       ]);
-    const history = await engine.metronome.v2.contracts.getEditHistory(params);
+    const history = await metronome.v2.contracts.getEditHistory(params);
     expect(history.data).toHaveLength(1);
-    const asOf = await engine.metronome.v2.contracts.retrieve({
-      ...params,
-      as_of_date: '2024-10-14T00:00:00Z',
+    const after = await metronome.v2.contracts.retrieve(params);
+    expect(after.data.commits[0]?.access_schedule?.schedule_items).toMatchObject([
+      { amount: 20_000_000, ending_before: '2027-01-01T00:00:00Z' },
+    ]);
+    // The second year draws on the longer segment, and only the usage beyond it costs anything.
+    await advance(engine, customer.clockId, '2026-02-10T00:00:00Z');
+    await use({ ...customer, ...sold }, '115000', '2026-02-05T00:00:00Z');
+    expect(await netBalance(engine, customer.id)).toBe(0);
+    expect(await draftTotal(engine, customer.id)).toBe(500_000);
+  });
+
+  it('6.27: ten thousand of access for eight: the discount is in the purchase, not in the lines', async () => {
+    const customer = await storageContract(engine, 100, {
+      commits: [
+        {
+          type: 'PREPAID',
+          product_id: fixed,
+          name: 'Commit',
+          access_schedule: segment(1_000_000, '2024-10-01T00:00:00Z', '2025-10-01T00:00:00Z'),
+          invoice_schedule: { schedule_items: [{ amount: 800_000, timestamp: '2024-10-01T00:00:00Z' }] },
+        },
+      ],
     });
-    expect(asOf.data.id).toBe(customer.contractId);
+    await expect
+      .poll(() => finalTotals(engine, customer.id), { timeout: 5000 })
+      .toEqual([['2024-10-01', 800_000]]);
+    expect(await netBalance(engine, customer.id)).toBe(1_000_000);
+    await use(customer, '10500');
+    expect(await draftLines(engine, customer.id)).toEqual([
+      ['Data Storage', 10_000, 100, 1_000_000],
+      ['Commit', undefined, undefined, -1_000_000],
+      ['Data Storage', 500, 100, 50_000],
+    ]);
+    expect(await netBalance(engine, customer.id)).toBe(0);
+  });
+
+  it('6.49: a backdated upgrade takes over the open period, and its commit costs what was not paid', async () => {
+    const { metronome } = engine;
+    const monthly = (amount: number, paid: number, from: string, due = from) => ({
+      type: 'PREPAID' as const,
+      product_id: fixed,
+      name: `${amount}`,
+      access_schedule: segment(amount, from, '2024-12-01T00:00:00Z'),
+      invoice_schedule: { schedule_items: [{ amount: paid, timestamp: due }] },
+    });
+    const old = await storageContract(engine, 100, {
+      commits: [monthly(10_000, 10_000, '2024-11-01T00:00:00Z')],
+    });
+    await use(old, '30');
+    await advance(engine, old.clockId, '2024-11-16T00:00:00Z');
+    await use(old, '70', '2024-11-05T00:00:00Z');
+    expect(await finalTotals(engine, old.id)).toEqual([
+      ['2024-11-01', 10_000],
+      ['2024-11-02', 3000],
+    ]);
+    expect(await draftTotal(engine, old.id)).toBe(0);
+    // The larger plan costs 300 dollars a month; 100 are paid, so 200 are due on the day of the upgrade.
+    const upgraded = await metronome.v1.contracts.create({
+      customer_id: old.id,
+      starting_at: '2024-11-01T00:00:00Z',
+      rate_card_id: old.card,
+      transition: { type: 'RENEWAL', from_contract_id: old.contractId },
+      commits: [monthly(30_000, 20_000, '2024-11-01T00:00:00Z', '2024-11-16T00:00:00Z')],
+    });
+    const { data: ended } = await metronome.v2.contracts.retrieve({
+      customer_id: old.id,
+      contract_id: old.contractId,
+    });
+    expect(ended.ending_before).toBe('2024-11-01T00:00:00Z');
+    const [draft, ...others] = await usageDrafts(engine, old.id);
+    expect(others).toEqual([]);
+    expect(draft?.contract_id).toBe(upgraded.data.id);
+    expect(draft?.line_items.map(({ name, total }) => [name, total])).toEqual([
+      ['Data Storage', 7000],
+      ['30000', -7000],
+    ]);
+    await expect
+      .poll(() => finalTotals(engine, old.id, 'SCHEDULED'), { timeout: 5000 })
+      .toEqual([
+        ['2024-11-01', 10_000],
+        ['2024-11-16', 20_000],
+      ]);
+    await advance(engine, old.clockId, '2024-12-03T00:00:00Z');
+    expect(await finalTotals(engine, old.id, 'USAGE')).toEqual([
+      ['2024-11-02', 3000],
+      ['2024-12-02', 0],
+    ]);
   });
 
   it('6.16: a product is invisible until an override entitles it', async () => {

@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestEngine, type TestEngine } from '../support/engine.js';
+import type { TestEngine } from '../support/engine.js';
 import {
   advance,
   contractAt,
   draftLines,
   draftTotal,
-  fixedProduct,
   netBalance,
   rateCard,
   segment,
   send,
+  startWorld,
+  storageContract,
   sumProduct,
-  unlimitedClocks,
   usageDrafts,
 } from './world.js';
 
@@ -19,26 +19,15 @@ let engine: TestEngine;
 let fixed: string;
 
 beforeAll(async () => {
-  engine = await startTestEngine();
-  await unlimitedClocks(engine);
-  fixed = await fixedProduct(engine.metronome, 'Commit');
+  ({ engine, fixed } = await startWorld());
 });
 afterAll(() => engine.stop());
 
 const YEAR = ['2024-01-01T00:00:00Z', '2026-01-01T00:00:00Z'] as const;
 
 /** One product at one price, a contract from the first of October 2024. */
-async function simple(price: number, terms: Parameters<typeof contractAt>[2] | object = {}, tags?: string[]) {
-  const { metronome } = engine;
-  const sold = await sumProduct(metronome, 'Data Storage', tags === undefined ? {} : { tags });
-  const card = await rateCard(metronome, [{ product_id: sold.productId, rate_type: 'FLAT', price }]);
-  const customer = await contractAt(engine, '2024-10-15T00:00:00Z', {
-    starting_at: '2024-10-01T00:00:00Z',
-    rate_card_id: card,
-    ...terms,
-  });
-  return { ...sold, ...customer, card };
-}
+const simple = (price: number, terms: Parameters<typeof storageContract>[2] = {}) =>
+  storageContract(engine, price, terms);
 
 const use = (customer: { id: string; eventType: string }, amount: string, at = '2024-10-10T05:00:00Z') =>
   send(engine, customer.id, customer.eventType, [{ at, properties: { amount } }]);

@@ -1,18 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestEngine, type TestEngine } from '../support/engine.js';
+import type { TestEngine } from '../support/engine.js';
 import {
   advance,
   contractAt,
   draftLines,
   draftTotal,
-  fixedProduct,
   netBalance,
   rateCard,
   segment,
   send,
+  startWorld,
   sumProduct,
   unique,
-  unlimitedClocks,
   usageDrafts,
 } from './world.js';
 
@@ -20,9 +19,7 @@ let engine: TestEngine;
 let fixed: string;
 
 beforeAll(async () => {
-  engine = await startTestEngine();
-  await unlimitedClocks(engine);
-  fixed = await fixedProduct(engine.metronome, 'Commit');
+  ({ engine, fixed } = await startWorld());
 });
 afterAll(() => engine.stop());
 
@@ -110,12 +107,59 @@ describe('worked examples of pricing', () => {
     ]);
   });
 
-  it('6.29 and 6.30: commit rates and decimal cents', async () => {
+  it('6.29: overwrites for any balance keep tenths of a cent; without one the list price holds', async () => {
     const { metronome } = engine;
     const a = await sumProduct(metronome, 'A');
     const b = await sumProduct(metronome, 'B');
+    const card = await rateCard(
+      metronome,
+      [a, b].map(({ productId }) => ({ product_id: productId, rate_type: 'FLAT' as const, price: 100 })),
+    );
+    const overwrite = ({ productId }: typeof a, price: number) => ({
+      starting_at: START,
+      type: 'OVERWRITE' as const,
+      overwrite_rate: { rate_type: 'FLAT' as const, price },
+      is_commit_specific: true,
+      override_specifiers: [{ product_id: productId }],
+    });
+    const terms = {
+      starting_at: START,
+      rate_card_id: card,
+      overrides: [overwrite(a, 75), overwrite(b, 88.9)],
+    };
+    const access = (amount: number) => ({ product_id: fixed, access_schedule: segment(amount, ...LONG) });
+    const customer = await contractAt(engine, '2024-01-15T00:00:00Z', {
+      ...terms,
+      commits: [
+        { ...access(75 + 88.9), type: 'PREPAID', applicable_product_ids: [a.productId, b.productId] },
+      ],
+      credits: [{ ...access(2 * 88.9), name: 'Credit', priority: 2, applicable_product_ids: [b.productId] }],
+    });
+    await use({ ...customer, ...a }, '1');
+    await use({ ...customer, ...b }, '4');
+    // Of lines that start together the higher list price, then the name, is paid first: A and one B by the commit.
+    const lines = await draftLines(engine, customer.id);
+    expect(lines.filter(([, quantity]) => quantity !== undefined).sort()).toEqual([
+      ['A', 1, 75, 75],
+      ['B', 1, 100, 100],
+      ['B', 1, 88.9, 88.9],
+      ['B', 2, 88.9, 177.8],
+    ]);
+    expect(await draftTotal(engine, customer.id)).toBe(100);
+    expect(await netBalance(engine, customer.id)).toBe(0);
+    const without = await contractAt(engine, '2024-01-15T00:00:00Z', terms);
+    await use({ ...without, ...a }, '1');
+    await use({ ...without, ...b }, '1');
+    expect((await draftLines(engine, without.id)).map(([name, , price]) => [name, price])).toEqual([
+      ['A', 100],
+      ['B', 100],
+    ]);
+  });
+
+  it('6.30: a balance at commit rate, and the rest at list', async () => {
+    const { metronome } = engine;
+    const b = await sumProduct(metronome, 'B');
     const card = await rateCard(metronome, [
-      { product_id: a.productId, rate_type: 'FLAT', price: 100 },
       {
         product_id: b.productId,
         rate_type: 'FLAT',
@@ -123,27 +167,6 @@ describe('worked examples of pricing', () => {
         commit_rate: { rate_type: 'FLAT', price: 800 },
       },
     ]);
-    const overwritten = await contractAt(engine, '2024-01-15T00:00:00Z', {
-      starting_at: START,
-      rate_card_id: card,
-      commits: [{ type: 'PREPAID', product_id: fixed, access_schedule: segment(88.9, ...LONG) }],
-      overrides: [
-        {
-          starting_at: START,
-          type: 'OVERWRITE',
-          overwrite_rate: { rate_type: 'FLAT', price: 88.9 },
-          is_commit_specific: true,
-          override_specifiers: [{ product_id: a.productId }],
-        },
-      ],
-    });
-    await use({ ...overwritten, ...a }, '2');
-    const first = await draftLines(engine, overwritten.id);
-    expect(first.filter(([name, quantity]) => name === 'A' && quantity !== undefined)).toEqual([
-      ['A', 1, 88.9, 88.9],
-      ['A', 1, 100, 100],
-    ]);
-
     const onCommitRate = await contractAt(engine, '2024-01-15T00:00:00Z', {
       starting_at: START,
       rate_card_id: card,

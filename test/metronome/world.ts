@@ -1,10 +1,17 @@
 import type Metronome from '@metronome/sdk';
-import type { TestEngine } from '../support/engine.js';
+import { startTestEngine, type TestEngine } from '../support/engine.js';
 
 let serial = 0;
 
 /** A name that no other test has. */
 export const unique = (word: string): string => `${word}-${(serial += 1)}-${Date.now()}`;
+
+/** An engine whose clocks have no limits, and a product for commits and credits. */
+export async function startWorld(): Promise<{ engine: TestEngine; fixed: string }> {
+  const engine = await startTestEngine();
+  await unlimitedClocks(engine);
+  return { engine, fixed: await fixedProduct(engine.metronome, 'Commit') };
+}
 
 export interface SoldMetric {
   metricId: string;
@@ -150,6 +157,36 @@ export async function contractAt(
   const customer = await clockCustomer(engine, at);
   const made = await engine.metronome.v1.contracts.create({ customer_id: customer.id, ...terms });
   return { ...customer, contractId: made.data.id };
+}
+
+/** One product at one price in cents, and a contract on it from the first of October 2024, seen from the fifteenth. */
+export async function storageContract(
+  engine: TestEngine,
+  price: number,
+  terms: Partial<ContractParams> = {},
+): Promise<SoldMetric & Awaited<ReturnType<typeof contractAt>> & { card: string }> {
+  const sold = await sumProduct(engine.metronome, 'Data Storage');
+  const card = await rateCard(engine.metronome, [{ product_id: sold.productId, rate_type: 'FLAT', price }]);
+  const customer = await contractAt(engine, '2024-10-15T00:00:00Z', {
+    starting_at: '2024-10-01T00:00:00Z',
+    rate_card_id: card,
+    ...terms,
+  });
+  return { ...sold, ...customer, card };
+}
+
+/** Totals of finalized invoices by the day of issue. */
+export async function finalTotals(
+  engine: TestEngine,
+  customerId: string,
+  type?: 'USAGE' | 'SCHEDULED',
+): Promise<[string | undefined, number][]> {
+  const { data } = await engine.metronome.v1.customers.invoices.list({
+    customer_id: customerId,
+    status: 'FINALIZED',
+    ...(type === undefined ? {} : { type }),
+  });
+  return data.map(({ total, issued_at: at }) => [at?.slice(0, 10), total]);
 }
 
 /** The draft usage invoices of a customer, the earliest first. */
