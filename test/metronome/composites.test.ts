@@ -79,15 +79,18 @@ describe('a composite product', () => {
     expect(await fees(customer)).toEqual([['DRAFT', '2024-10', 350]]);
     await use(api, '2024-10-18T05:00:00Z', '10');
     expect(await fees(customer)).toEqual([['DRAFT', '2024-10', 450]]);
+    // Late for API, whose next statement bills it; for the fee it is usage of October, once.
+    await use(api, '2024-10-12T05:00:00Z', '7');
+    expect(await fees(customer)).toEqual([['DRAFT', '2024-10', 520]]);
     await advance(engine, clockId, '2024-11-01T06:00:00Z');
     await use(api, '2024-11-01T05:00:00Z', '20');
     expect(await fees(customer)).toEqual([
-      ['DRAFT', '2024-10', 450],
+      ['DRAFT', '2024-10', 520],
       ['DRAFT', '2024-11', 200],
     ]);
     await advance(engine, clockId, '2024-11-03T00:00:00Z');
     expect(await fees(customer)).toEqual([
-      ['FINALIZED', '2024-10', 450],
+      ['FINALIZED', '2024-10', 520],
       ['DRAFT', '2024-11', 200],
     ]);
     const { data } = await engine.metronome.v1.customers.invoices.listBreakdowns({
@@ -104,6 +107,7 @@ describe('a composite product', () => {
     expect(days).toEqual([
       ['10-10', 300],
       ['10-11', 50],
+      ['10-12', 70],
       ['10-18', 100],
     ]);
   });

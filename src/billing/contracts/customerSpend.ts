@@ -69,10 +69,9 @@ export async function customerSpend<S extends Statement>(
     const input = await inputOf(statement, before, inside);
     const products = new Map([...input.products].filter(([, product]) => !isOnCustomer(product)));
     const invoice = computeUsageInvoice({ ...input, products, windows: inside });
-    const spends = spendOfLines(invoice.lines, products, before).map((spend) => ({
-      ...spend,
-      at: Math.min(Math.max(spend.at, period.start), period.end - 1),
-    }));
+    const spends = spendOfLines(invoice.lines, products, before)
+      .filter((spend) => !isSeenBefore(spend, period, statements))
+      .map((spend) => ({ ...spend, at: Math.min(Math.max(spend.at, period.start), period.end - 1) }));
     spent.push({ contractId: open.contract.id, spends });
     return invoice.deductions;
   };
@@ -87,6 +86,11 @@ export async function customerSpend<S extends Statement>(
     spent
       .filter(({ contractId }) => contractId !== open.contract.id)
       .flatMap(({ spends }) => spends.filter(({ at }) => period.start <= at && at < period.end));
+}
+
+/** Late usage that counts in an open statement of its own time, since a final one is computed with what is known now. */
+function isSeenBefore({ kind, at }: Spend, { start }: Period, open: readonly Statement[]): boolean {
+  return kind === 'usage' && at < start && open.some(({ period }) => period.start <= at && at < period.end);
 }
 
 function isOnCustomer({ composite }: Product): boolean {
