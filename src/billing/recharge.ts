@@ -9,6 +9,7 @@ import {
   type ThresholdDiscountTerms,
 } from '../domain/contract/contract.js';
 import type { DraftInvoice } from '../domain/contract/draft.js';
+import { isIndividual } from '../domain/contract/seatLedger.js';
 import { scheduledTotal } from '../domain/contract/schedule.js';
 import { accumulatedSpend } from '../domain/contract/spendTracker.js';
 import { statementAt } from '../domain/contract/statement.js';
@@ -112,7 +113,8 @@ function prepaidPurchase(
   const unit = terms.customCreditTypeId ?? card.fiatCreditTypeId;
   const excluded = excludedSets(terms.balanceSpecifiers);
   const balances = open.balances.filter(
-    (balance) => servesContract(balance, contract.id) && !isExcluded(balance, excluded),
+    (balance) =>
+      servesContract(balance, contract.id) && !isIndividual(balance) && !isExcluded(balance, excluded),
   );
   const reading = netBalance(balances, unit, at, [{ types: ['PREPAID', 'CREDIT'], ids: null }]);
   const fiatPerUnit = unit === card.fiatCreditTypeId ? ONE : card.fiatPerUnit.get(unit);

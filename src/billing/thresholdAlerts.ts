@@ -1,16 +1,11 @@
-import {
-  type AlertType,
-  alertState,
-  alertTransition,
-  type CustomerAlertState,
-} from '../domain/contract/alerts.js';
+import { type AlertType, alertState, alertTransition } from '../domain/contract/alerts.js';
 import { type Decimal, toText } from '../domain/decimal.js';
 import { invalid, notFound } from '../domain/errors.js';
 import type { Core } from '../core.js';
 import type { Instant } from '../domain/period.js';
-import { jsonNumber } from '../json.js';
+import { type JsonObject, jsonNumber } from '../json.js';
 import { loadMetrics } from '../storage/billableMetrics.js';
-import { isCheckPending, requestCheck, requestChecksOfAccount } from '../storage/customerChecks.js';
+import { requestCheck, requestChecksOfAccount } from '../storage/customerChecks.js';
 import type { CustomerRecord } from '../storage/customers.js';
 import type { Queryable, Transaction } from '../storage/db.js';
 import { findCustomerByAnyId, type MetronomeCustomer } from '../storage/ingestAliases.js';
@@ -18,8 +13,8 @@ import { loadPricingUnits } from '../storage/pricingUnits.js';
 import {
   type AlertDefinition,
   archiveThresholdAlert,
+  deleteSeatStates,
   findAlertGroupKeys,
-  findAlertsOfCustomer,
   findAlertStates,
   findThresholdAlert,
   insertThresholdAlert,
@@ -31,9 +26,11 @@ import { customerNow } from './clock.js';
 import { newUuid } from './contracts/ids.js';
 import { openInvoices, type OpenInvoices } from './contracts/open.js';
 import { emitEvent } from './events.js';
+import { evaluateSeats } from './seatAlerts.js';
 import { readAlert, readingName } from './thresholdReadings.js';
 
 const GROUP_KEYS_MAX = 3;
+const SEAT_ALERT: AlertType = 'low_remaining_seat_balance_reached';
 
 export interface NewThresholdAlert extends AlertDefinition {
   type: AlertType;
@@ -78,8 +75,12 @@ export async function createThresholdAlert(
 
 async function checkDefinition(tx: Transaction, accountId: string, input: NewThresholdAlert): Promise<void> {
   const { creditTypeId, billableMetricId, type } = input;
-  if (type === 'low_remaining_seat_balance_reached') {
-    throw invalid("Invalid 'alert_type': Durabill has no balances of single seats.");
+  if ((type === SEAT_ALERT) !== (input.seatFilter != null)) {
+    throw invalid(
+      type === SEAT_ALERT
+        ? `Invalid 'seat_filter': is required for ${SEAT_ALERT}.`
+        : `Invalid 'seat_filter': only ${SEAT_ALERT} takes it.`,
+    );
   }
   if (creditTypeId !== null && !(await loadPricingUnits(tx, accountId)).has(creditTypeId)) {
     throw invalid(`Invalid 'credit_type_id': no such pricing unit: ${creditTypeId}.`);
@@ -142,35 +143,6 @@ export async function endThresholdAlert(
   await archiveThresholdAlert(tx, accountId, id, core.now(), releaseKey);
 }
 
-/** An alert and what it says about a customer. */
-export interface AlertOfCustomer {
-  alert: ThresholdAlert;
-  state: CustomerAlertState;
-}
-
-/**
- * The state of alerts for a customer; `evaluating` until somebody has looked, `ok` where there is nothing to look at,
- * null where the alert is over.
- */
-export async function statesOf(
-  q: Queryable,
-  accountId: string,
-  customerId: string,
-  alerts: readonly ThresholdAlert[],
-): Promise<AlertOfCustomer[]> {
-  const states = await findAlertStates(
-    q,
-    accountId,
-    customerId,
-    alerts.map(({ id }) => id),
-  );
-  const unseen = (await isCheckPending(q, accountId, customerId)) ? 'evaluating' : 'ok';
-  return alerts.map((alert) => ({
-    alert,
-    state: alert.status === 'enabled' ? (states.get(alert.id)?.state ?? unseen) : null,
-  }));
-}
-
 /** Forgets what the alert said about the customer and looks again at once: it may fire anew. */
 export async function resetAlert(
   tx: Transaction,
@@ -187,69 +159,8 @@ export async function resetAlert(
   if (alert.status !== 'enabled') return;
   const at = await customerNow(tx, core, accountId, customer);
   await writeAlertState(tx, accountId, customer.id, { alertId, state: 'evaluating', reading: null }, at);
+  await deleteSeatStates(tx, accountId, customer.id, alertId, 'all');
   await requestCheck(tx, { accountId, customerId: customer.id });
-}
-
-/**
- * The alert and its state for a customer, or for these values of its groups, read now. Throws `not_found` where one of
- * them doesn't exist, `invalid` for values that the alert does not tell apart.
- */
-export async function alertOfCustomer(
-  q: Queryable,
-  core: Core,
-  accountId: string,
-  alertId: string,
-  customerName: string,
-  groupValues: ThresholdAlert['groupValues'],
-): Promise<AlertOfCustomer> {
-  const customer = await requireByAnyId(q, accountId, customerName);
-  const alert = await findThresholdAlert(q, accountId, alertId);
-  if (alert === null || (alert.customerId !== null && alert.customerId !== customer.id)) {
-    throw notFound('alert', alertId, 'alert_id');
-  }
-  if (groupValues.length > 0) return stateWithin(q, core, accountId, customer, narrowed(alert, groupValues));
-  const [found] = await statesOf(q, accountId, customer.id, [alert]);
-  if (found === undefined) throw new Error('no state');
-  return found;
-}
-
-function narrowed(alert: ThresholdAlert, values: ThresholdAlert['groupValues']): ThresholdAlert {
-  for (const { key, value } of values) {
-    const own = alert.groupValues.find((one) => one.key === key);
-    if (own === undefined || (own.value !== null && value !== null && own.value !== value)) {
-      throw invalid(
-        `Invalid 'group_values': alert ${alert.id} does not watch ${key} ${value ?? ''}`.trimEnd() + '.',
-      );
-    }
-  }
-  const groupValues = alert.groupValues.map(({ key, value }) => ({
-    key,
-    value: value ?? values.find((one) => one.key === key)?.value ?? null,
-  }));
-  return { ...alert, groupValues };
-}
-
-async function stateWithin(
-  q: Queryable,
-  core: Core,
-  accountId: string,
-  customer: MetronomeCustomer,
-  alert: ThresholdAlert,
-): Promise<AlertOfCustomer> {
-  const at = await customerNow(q, core, accountId, customer);
-  const open = await openInvoices(q, core, accountId, customer, { at });
-  return { alert, state: alertState(alert, await readAlert(q, alert, open, at)) };
-}
-
-/** All alerts of these statuses that watch a customer. */
-export async function alertsOfCustomer(
-  q: Queryable,
-  accountId: string,
-  customerName: string,
-  statuses: readonly ThresholdAlert['status'][],
-): Promise<AlertOfCustomer[]> {
-  const customer = await requireByAnyId(q, accountId, customerName);
-  return statesOf(q, accountId, customer.id, await findAlertsOfCustomer(q, accountId, customer.id, statuses));
 }
 
 /**
@@ -271,15 +182,41 @@ export async function evaluateAlerts(
     alerts.map(({ id }) => id),
   );
   for (const alert of alerts) {
+    const known = before.get(alert.id);
+    if (alert.type === SEAT_ALERT) {
+      await evaluateSeatAlert(tx, accountId, customer, alert, open, at, known);
+      continue;
+    }
     const reading = await readAlert(tx, alert, open, at);
     const state = alertState(alert, reading);
     if (state === null) continue;
-    const known = before.get(alert.id);
     if (known?.state === state) continue;
     await writeAlertState(tx, accountId, customer.id, { alertId: alert.id, state, reading }, at);
     const what = alertTransition(known?.state ?? 'evaluating', state);
     if (what === null || isOldNews(alert, customer, known)) continue;
     await tellOf(tx, accountId, customer, alert, what, reading, at);
+  }
+}
+
+/** Tells of each seat by itself; the alert's own state is the worst of them. */
+async function evaluateSeatAlert(
+  tx: Transaction,
+  accountId: string,
+  customer: CustomerRecord,
+  alert: ThresholdAlert,
+  open: OpenInvoices,
+  at: Instant,
+  known: StoredAlertState | undefined,
+): Promise<void> {
+  if (alert.status !== 'enabled') return;
+  const { state, reading, news } = await evaluateSeats(tx, accountId, customer.id, alert, open, at);
+  if (known?.state !== state) {
+    await writeAlertState(tx, accountId, customer.id, { alertId: alert.id, state, reading }, at);
+  }
+  if (isOldNews(alert, customer, known)) return;
+  for (const { seatId, what, reading: left } of news) {
+    const seat = { seat_group_key: alert.seatFilter?.groupKey ?? '', seat_group_value: seatId };
+    await tellOf(tx, accountId, customer, alert, what, left, at, { seat_filter: seat });
   }
 }
 
@@ -300,6 +237,7 @@ async function tellOf(
   what: 'reached' | 'resolved',
   reading: Decimal | null,
   at: Instant,
+  more: JsonObject = {},
 ): Promise<void> {
   const { uuid } = await requireByAnyId(tx, accountId, customer.id);
   await emitEvent(tx, {
@@ -319,6 +257,7 @@ async function tellOf(
       billable_metric_id: alert.billableMetricId ?? undefined,
       [readingName(alert.type)]: reading === null ? undefined : jsonNumber(reading),
       triggered_by: reading === null ? null : `${readingName(alert.type)} ${toText(reading)}`,
+      ...more,
     },
   });
 }

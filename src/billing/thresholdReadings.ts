@@ -6,6 +6,7 @@ import {
   spendReading,
 } from '../domain/contract/alerts.js';
 import type { BalanceRecord, ContractRecord } from '../domain/contract/contract.js';
+import { isIndividual } from '../domain/contract/seatLedger.js';
 import type { DraftInvoice } from '../domain/contract/draft.js';
 import { add, type Decimal, ZERO } from '../domain/decimal.js';
 import type { Instant } from '../domain/period.js';
@@ -155,12 +156,14 @@ function wholeMetric(billableMetricId: string): LoadedProduct {
   };
 }
 
+/** Without what single seats have (docs.metronome.com, "manage seats": seat scoped credits are not included). */
 function watchedBalances(alert: ThresholdAlert, open: OpenInvoices): BalanceRecord[] {
   const types = balanceTypesOf(alert.type);
   const { customFieldFilters, specifiers } = alert;
   return open.balances.filter(
     (balance) =>
       types.includes(balance.type) &&
+      !isIndividual(balance) &&
       balancePasses(balance, customFieldFilters) &&
       (specifiers.length === 0 ||
         specifiers.some(

@@ -62,6 +62,10 @@ export function nextChange(
       contract.startingAt,
       ...(contract.endingBefore === null ? [] : [contract.endingBefore]),
       ...contract.document.recurring.map(({ startingAt }) => startingAt),
+      ...contract.document.subscriptions.flatMap(({ quantities, seats, endingBefore }) => [
+        ...[...quantities, ...seats].map(({ startingAt }) => startingAt),
+        ...(endingBefore === null ? [] : [endingBefore]),
+      ]),
     ]),
     ...dayMarks(open, alerts, at),
   ].filter((instant) => instant > at);

@@ -23,7 +23,7 @@ type Columns = Pick<
   | 'createdAt'
   | 'archivedAt'
 >;
-type Terms = Omit<BalanceRecord, keyof Columns | 'entries'>;
+type Terms = Omit<BalanceRecord, keyof Columns | 'entries' | 'shares'>;
 
 /** Stores a commit or credit; its `entries` are written by `insertBalanceEntries`. Throws `conflict` on a used key. */
 export async function insertBalance(q: Queryable, accountId: string, balance: BalanceRecord): Promise<void> {
@@ -56,7 +56,7 @@ export async function insertBalance(q: Queryable, accountId: string, balance: Ba
 function termsOfBalance(balance: BalanceRecord): Terms {
   const { name, productId, creditTypeId, priority, rateType, access, invoiceSchedule } = balance;
   const { rolloverFraction, applicability, applicableContractIds, rolledOverFrom } = balance;
-  const { trueUpDisabled, givenName, description, countsAsDiscounted, origin } = balance;
+  const { trueUpDisabled, givenName, description, countsAsDiscounted, origin, seats } = balance;
   return {
     name,
     productId,
@@ -74,6 +74,7 @@ function termsOfBalance(balance: BalanceRecord): Terms {
     description,
     countsAsDiscounted,
     origin,
+    ...(seats === undefined ? {} : { seats }),
   };
 }
 
@@ -95,7 +96,7 @@ export async function updateBalance(q: Queryable, accountId: string, balance: Ba
 
 /**
  * Every stored commit and credit of a customer, archived ones too, in the order of creation, the facts about
- * each left out: see `findBalanceEntries`, which also has those about computed grants that have no row.
+ * each and what follows from seats left out: see `findBalanceEntries`, which also has those about computed grants that have no row.
  */
 export async function findBalancesOf(
   q: Queryable,
@@ -124,7 +125,7 @@ export async function findBalanceEntries(
     Omit<LedgerEntry, 'amount' | 'timestamp'> & { balanceId: string; amount: string; at: Instant }
   >(
     `select balance_id as "balanceId", type, segment_id as "segmentId", at, amount, invoice_id as "invoiceId",
-       contract_id as "contractId", new_contract_id as "newContractId", reason
+       contract_id as "contractId", new_contract_id as "newContractId", reason, seat_id as "seatId"
      from balance_entries where account_id = $1 and balance_id = any($2) order by sequence`,
     [accountId, balanceIds],
   );
@@ -147,7 +148,7 @@ export async function insertBalanceEntries(
   for (const entry of entries) {
     await q.query(
       `insert into balance_entries (account_id, balance_id, type, segment_id, at, amount, invoice_id, contract_id,
-         new_contract_id, reason) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+         new_contract_id, reason, seat_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
       [
         accountId,
         entry.balanceId,
@@ -159,6 +160,7 @@ export async function insertBalanceEntries(
         entry.contractId,
         entry.newContractId,
         entry.reason,
+        entry.seatId ?? null,
       ],
     );
   }
@@ -174,7 +176,7 @@ export async function findEntriesOfInvoice(
     Omit<LedgerEntry, 'amount' | 'timestamp'> & { balanceId: string; amount: string; at: Instant }
   >(
     `select balance_id as "balanceId", type, segment_id as "segmentId", at, amount, invoice_id as "invoiceId",
-       contract_id as "contractId", new_contract_id as "newContractId", reason
+       contract_id as "contractId", new_contract_id as "newContractId", reason, seat_id as "seatId"
      from balance_entries where account_id = $1 and invoice_id = $2 order by sequence`,
     [accountId, invoiceId],
   );

@@ -17,6 +17,12 @@ export interface AlertSpecifier {
   exclude: readonly (readonly CustomFieldFilter[])[];
 }
 
+/** The seats of an alert: the property of usage that names them, and one of them or, by null, all. */
+export interface SeatFilter {
+  groupKey: string;
+  value: string | null;
+}
+
 /** What an alert watches, as its request put it. */
 export interface AlertDefinition {
   threshold: Decimal;
@@ -28,6 +34,8 @@ export interface AlertDefinition {
   groupValues: readonly { key: string; value: string | null }[];
   invoiceTypes: readonly ('USAGE' | 'SCHEDULED')[] | null;
   specifiers: readonly AlertSpecifier[];
+  /** Only of alerts on the balances of seats. */
+  seatFilter?: SeatFilter | null;
 }
 
 export interface ThresholdAlert extends AlertDefinition {
@@ -183,5 +191,60 @@ export async function writeAlertState(
      on conflict (account_id, alert_id, customer_id) do update
        set state = excluded.state, reading = excluded.reading, updated_at = excluded.updated_at`,
     [accountId, alertId, customerId, state, reading === null ? null : toText(reading), timestamp(at)],
+  );
+}
+
+/** What an alert said about one seat last. */
+export interface SeatState {
+  alertId: string;
+  seatId: string;
+  state: 'ok' | 'in_alarm';
+  reading: Decimal;
+}
+
+/** The states of an alert by seat. */
+export async function findSeatStates(
+  q: Queryable,
+  accountId: string,
+  customerId: string,
+  alertId: string,
+): Promise<Map<string, SeatState['state']>> {
+  const rows = await q.query<Pick<SeatState, 'seatId' | 'state'>>(
+    `select seat_id as "seatId", state from seat_alert_states
+     where account_id = $1 and customer_id = $2 and alert_id = $3`,
+    [accountId, customerId, alertId],
+  );
+  return new Map(rows.map(({ seatId, state }) => [seatId, state]));
+}
+
+export async function writeSeatState(
+  q: Queryable,
+  accountId: string,
+  customerId: string,
+  { alertId, seatId, state, reading }: SeatState,
+  at: Instant,
+): Promise<void> {
+  await q.query(
+    `insert into seat_alert_states (account_id, alert_id, customer_id, seat_id, state, reading, updated_at)
+     values ($1, $2, $3, $4, $5, $6, $7)
+     on conflict (account_id, alert_id, customer_id, seat_id) do update
+       set state = excluded.state, reading = excluded.reading, updated_at = excluded.updated_at`,
+    [accountId, alertId, customerId, seatId, state, toText(reading), timestamp(at)],
+  );
+}
+
+/** Forgets what an alert said about these seats, or about all of them. */
+export async function deleteSeatStates(
+  q: Queryable,
+  accountId: string,
+  customerId: string,
+  alertId: string,
+  seatIds: readonly string[] | 'all',
+): Promise<void> {
+  if (seatIds.length === 0) return;
+  await q.query(
+    `delete from seat_alert_states where account_id = $1 and customer_id = $2 and alert_id = $3
+       and ($4::text[] is null or seat_id = any($4))`,
+    [accountId, customerId, alertId, seatIds === 'all' ? null : seatIds],
   );
 }

@@ -1,3 +1,5 @@
+import type { BalanceRecord } from '../../domain/contract/contract.js';
+import { isIndividual } from '../../domain/contract/seatLedger.js';
 import type { Decimal } from '../../domain/decimal.js';
 import { invalid, notFound } from '../../domain/errors.js';
 import type { Instant } from '../../domain/period.js';
@@ -15,6 +17,8 @@ export interface ManualEntry {
   reason: string;
   /** Null is the start of the segment. */
   timestamp: Instant | null;
+  /** What each seat gets of it, where the balance is granted seat by seat; else none. */
+  bySeat: ReadonlyMap<string, Decimal>;
 }
 
 /** Adds a manual entry to a segment of a commit or credit; it counts at once, whatever its date. */
@@ -33,18 +37,34 @@ export async function addManualEntry(change: ContractChange, entry: ManualEntry)
   if (timestamp < segment.startingAt || timestamp > segment.endingBefore) {
     throw invalid("Invalid 'timestamp': must be within the segment.");
   }
-  await insertBalanceEntries(tx, accountId, [
-    {
-      balanceId: balance.id,
-      type: 'MANUAL',
-      segmentId: segment.id,
-      timestamp,
-      amount: entry.amount,
-      invoiceId: null,
-      contractId: balance.contractId,
-      newContractId: null,
-      reason: entry.reason,
-    },
-  ]);
+  checkSeats(balance, entry.bySeat);
+  const fact = {
+    balanceId: balance.id,
+    type: 'MANUAL' as const,
+    segmentId: segment.id,
+    timestamp,
+    amount: entry.amount,
+    invoiceId: null,
+    contractId: balance.contractId,
+    newContractId: null,
+    reason: entry.reason,
+  };
+  const parts = [...entry.bySeat].map(([seatId, amount]) => ({ ...fact, seatId, amount }));
+  await insertBalanceEntries(tx, accountId, parts.length > 0 ? parts : [fact]);
   await contractsChanged(tx, core, accountId, customer, now);
+}
+
+function checkSeats(balance: BalanceRecord, bySeat: ManualEntry['bySeat']): void {
+  const individual = isIndividual(balance);
+  if (individual !== bySeat.size > 0) {
+    throw invalid(
+      individual
+        ? "Invalid 'per_group_amounts': is required for what single seats have."
+        : "Invalid 'per_group_amounts': the commit or credit is not granted seat by seat.",
+    );
+  }
+  const stranger = [...bySeat.keys()].find((seatId) => balance.shares?.bySeat.has(seatId) !== true);
+  if (stranger !== undefined) {
+    throw invalid(`Invalid 'per_group_amounts': seat ${stranger} has no share of the commit or credit.`);
+  }
 }

@@ -3,6 +3,7 @@ import type { LedgerEntry } from '../../domain/contract/balanceTerms.js';
 import { type BalanceRecord, type ContractRecord, termsOf } from '../../domain/contract/contract.js';
 import { indexRates, type RateIndex } from '../../domain/contract/rateCard.js';
 import { type GrantContext, recurringGrants } from '../../domain/contract/recurring.js';
+import { withSeats } from '../../domain/contract/seats.js';
 import type { PricingUnit, RateCard } from '../../domain/contract/terms.js';
 import type { Instant } from '../../domain/period.js';
 import { findBalanceEntries, findBalancesOf } from '../../storage/balances.js';
@@ -91,7 +92,7 @@ export async function loadContractState(
       late: marks.get(contract.id) ?? null,
     });
   }
-  const stored = await findBalancesOf(q, accountId, customer.id);
+  const stored = await findSeatedBalances(q, accountId, customer.id, allContracts);
   const grants = grantsOf(accountId, live, units, at, new Set(stored.map(({ id }) => id)));
   const balances = [...stored, ...grants];
   const entries = await findBalanceEntries(
@@ -110,6 +111,20 @@ export async function loadContractState(
     allContracts,
     balances: balances.map((balance) => withFacts(balance, entries.get(balance.id))),
   };
+}
+
+/** The stored balances, those for seats with what follows from the seats of today. */
+async function findSeatedBalances(
+  q: Queryable,
+  accountId: string,
+  customerId: string,
+  contracts: readonly ContractRecord[],
+): Promise<BalanceRecord[]> {
+  const stored = await findBalancesOf(q, accountId, customerId);
+  return stored.map((balance) => {
+    const contract = contracts.find(({ id }) => id === balance.contractId);
+    return contract === undefined ? balance : withSeats(balance, termsOf(contract));
+  });
 }
 
 function withFacts(balance: BalanceRecord, facts: readonly LedgerEntry[] | undefined): BalanceRecord {

@@ -24,6 +24,25 @@ function includesValues(values: PresentationValues, wanted: PresentationValues):
   return Object.entries(wanted).every(([key, value]) => key in values && values[key] === value);
 }
 
+/** The seat that usage names under a property; null where its product is not grouped by it. */
+export function seatNamed(
+  target: Pick<ChargeTarget, 'pricingGroupValues' | 'presentationGroupValues'>,
+  groupKey: string,
+): string | null {
+  return target.pricingGroupValues[groupKey] ?? target.presentationGroupValues[groupKey] ?? null;
+}
+
+/** The balance as the target meets it: of one granted seat by seat, nothing but the share of its seat. */
+export function narrowedTo(balance: Balance, target: ChargeTarget): Balance | null {
+  const { shares } = balance;
+  if (shares === undefined) return balance;
+  const seatId = seatNamed(target, shares.groupKey);
+  const share = seatId === null ? undefined : shares.bySeat.get(seatId);
+  return share === undefined
+    ? null
+    : { ...balance, shares: { ...shares, bySeat: new Map([[share.seatId, share]]) } };
+}
+
 /** Whether a commit or credit may pay for the target (docs.metronome.com, "target credits and commits"). */
 export function reaches(applicability: Applicability, target: ChargeTarget): boolean {
   const { productIds, productTags, specifiers } = applicability;

@@ -12,8 +12,9 @@ import {
   ZERO,
 } from '../decimal.js';
 import type { Instant } from '../period.js';
-import { isAccessible } from './burnOrder.js';
+import { drawKey, isAccessible } from './burnOrder.js';
 import { scheduledTotal } from './schedule.js';
+import { assignedRest, isIndividual, restBySeat, seatedLedger } from './seatLedger.js';
 import type { AccessSegment, Balance, BalanceType, LedgerEntry, LedgerEntryType } from './balanceTerms.js';
 
 /** What an invoice takes from one segment: one entry for each, dated at the end of the invoice's period. */
@@ -25,6 +26,8 @@ export interface Deduction {
   invoiceId: string;
   contractId: string;
   timestamp: Instant;
+  /** Whose share it is taken from, where the balance is granted seat by seat. */
+  seatId?: string;
 }
 
 const NOTHING = { invoiceId: null, contractId: null, newContractId: null, reason: null };
@@ -49,9 +52,10 @@ export function withDeductions(balance: Balance, deductions: readonly Deduction[
 
 /** A deduction as the ledger keeps it. */
 export function deductionEntry(deduction: Deduction): LedgerEntry {
-  const { segmentId, timestamp, amount, invoiceId, contractId } = deduction;
+  const { segmentId, timestamp, amount, invoiceId, contractId, seatId } = deduction;
   const type = 'AUTOMATED_INVOICE_DEDUCTION' as const;
-  return { ...NOTHING, type, segmentId, timestamp, amount: negate(amount), invoiceId, contractId };
+  const entry = { ...NOTHING, type, segmentId, timestamp, amount: negate(amount), invoiceId, contractId };
+  return seatId === undefined ? entry : { ...entry, seatId };
 }
 
 /** What the void of an invoice gives back: an equal entry for each deduction that it made. */
@@ -68,28 +72,41 @@ export function voidEntries(balance: Balance, invoiceId: string, voidedAt: Insta
  */
 export function remainingOf(balance: Balance, segment: AccessSegment): Decimal {
   if (balance.archivedAt !== null) return ZERO;
+  if (isIndividual(balance)) return [...restBySeat(balance, segment).values()].reduce(add, ZERO);
   return balance.entries
     .filter((entry) => entry.segmentId === segment.id && !DERIVED.includes(entry.type))
     .reduce((sum, { amount }) => add(sum, amount), segment.amount);
 }
 
-/** What every segment can still pay, by its id; nothing is below zero. */
+/** What every segment, or every seat's share of one, can still pay, by `drawKey`; nothing is below zero. */
 export function availableBySegment(balances: readonly Balance[]): Map<string, Decimal> {
-  return new Map(
-    balances.flatMap((balance) =>
-      balance.access.map((segment) => [segment.id, max(remainingOf(balance, segment), ZERO)] as const),
-    ),
-  );
+  const available = new Map<string, Decimal>();
+  for (const balance of balances) {
+    for (const segment of balance.access) {
+      if (!isIndividual(balance)) {
+        available.set(drawKey(segment.id), max(remainingOf(balance, segment), ZERO));
+        continue;
+      }
+      for (const [seatId, left] of restBySeat(balance, segment)) {
+        available.set(drawKey(segment.id, seatId), max(left, ZERO));
+      }
+    }
+  }
+  return available;
 }
 
 /**
  * The balance at an instant: the rest of the segments open then, future-dated manual entries included, each
- * at least zero (docs.metronome.com/api-reference, balance of a commit). Add the drafts' deductions before.
+ * at least zero (docs.metronome.com/api-reference, balance of a commit). Of one granted seat by seat, what
+ * the seats assigned then have left. Add the drafts' deductions before.
  */
 export function balanceAt(balance: Balance, at: Instant): Decimal {
-  return balance.access
-    .filter((segment) => isAccessible(segment, at))
-    .reduce((sum, segment) => add(sum, max(remainingOf(balance, segment), ZERO)), ZERO);
+  const open = balance.access.filter((segment) => isAccessible(segment, at));
+  if (isIndividual(balance)) {
+    if (balance.archivedAt !== null) return ZERO;
+    return open.reduce((sum, segment) => add(sum, assignedRest(balance, segment, at)), ZERO);
+  }
+  return open.reduce((sum, segment) => add(sum, max(remainingOf(balance, segment), ZERO)), ZERO);
 }
 
 /** What the open segments granted: the whole that an alert's percentage is of. */
@@ -123,7 +140,7 @@ export function netBalance(
 
 /**
  * What may still be spent at an instant: prepaid commits and credits open then, less the open holds, at
- * least zero. Holds are ours; Metronome has none.
+ * least zero. What single seats have is theirs alone and left out. Holds are ours; Metronome has none.
  */
 export function spendableBalance(
   balances: readonly Balance[],
@@ -132,7 +149,8 @@ export function spendableBalance(
   held: Decimal,
 ): Decimal {
   const types: BalanceType[] = ['PREPAID', 'CREDIT'];
-  return max(subtract(netBalance(balances, creditTypeId, at, [{ types, ids: null }]), held), ZERO);
+  const shared = balances.filter((balance) => !isIndividual(balance));
+  return max(subtract(netBalance(shared, creditTypeId, at, [{ types, ids: null }]), held), ZERO);
 }
 
 function passes(balance: Balance, filters: readonly BalanceFilter[]): boolean {
@@ -151,9 +169,13 @@ function passes(balance: Balance, filters: readonly BalanceFilter[]): boolean {
  */
 export function ledgerAt(balance: Balance, at: Instant): LedgerEntry[] {
   if (balance.archivedAt !== null) return [];
-  return balance.access
-    .filter(({ startingAt }) => startingAt <= at)
-    .flatMap((segment) => segmentLedger(balance, segment, at))
+  const begun = balance.access.filter(({ startingAt }) => startingAt <= at);
+  return chronological(begun.flatMap((segment) => segmentLedger(balance, segment, at)));
+}
+
+/** Oldest first; at one instant what was granted comes before what was taken, and what expired last. */
+export function chronological(entries: readonly LedgerEntry[]): LedgerEntry[] {
+  return entries
     .map((entry, index) => ({ entry, index }))
     .sort(
       (a, b) => a.entry.timestamp - b.entry.timestamp || rank(a.entry) - rank(b.entry) || a.index - b.index,
@@ -162,6 +184,7 @@ export function ledgerAt(balance: Balance, at: Instant): LedgerEntry[] {
 }
 
 function segmentLedger(balance: Balance, segment: AccessSegment, at: Instant): LedgerEntry[] {
+  if (isIndividual(balance)) return seatedLedger(balance, segment, at);
   const postpaid = balance.type === 'POSTPAID';
   const own = { ...NOTHING, segmentId: segment.id };
   const type = postpaid ? ('INITIAL_BALANCE' as const) : ('SEGMENT_START' as const);
@@ -228,6 +251,7 @@ export function rollOver(
 ): Rollover | null {
   const fraction = balance.rolloverFraction;
   if (fraction === null || balance.archivedAt !== null || balance.contractId === null) return null;
+  if (isIndividual(balance)) return null;
   const moves = balance.access
     .filter(({ startingAt, endingBefore }) => startingAt < renewal.at && renewal.at <= endingBefore)
     .map((segment) => ({
@@ -250,7 +274,7 @@ export function rollOver(
       newContractId: renewal.contractId,
     })),
     renewed: {
-      ...balance,
+      ...withoutSeats(balance),
       id: renewal.balanceId,
       contractId: renewal.contractId,
       access,
@@ -261,6 +285,11 @@ export function rollOver(
       createdAt: renewal.at,
     },
   };
+}
+
+/** What is carried over grows no more with the seats of the old contract. */
+function withoutSeats({ seats: _terms, shares: _shares, ...balance }: Balance): Balance {
+  return balance;
 }
 
 /** The whole grant of a balance. */

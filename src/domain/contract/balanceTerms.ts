@@ -1,6 +1,6 @@
 import type { Decimal } from '../decimal.js';
-import type { Instant } from '../period.js';
-import type { Applicability } from './terms.js';
+import type { Instant, Period } from '../period.js';
+import type { Applicability, MoneyRounding, SeatAllocation } from './terms.js';
 
 export type BalanceType = 'PREPAID' | 'POSTPAID' | 'CREDIT';
 
@@ -49,6 +49,43 @@ export interface LedgerEntry {
   contractId: string | null;
   newContractId: string | null;
   reason: string | null;
+  /** Whose share is changed, where the balance is granted seat by seat. */
+  seatId?: string | null;
+}
+
+/** What a grant for seats was reckoned by, so that later changes of the seats are reckoned alike. */
+export interface SeatTerms {
+  subscriptionId: string;
+  allocation: SeatAllocation;
+  segmentId: string;
+  /** For one seat: of the period as it is, and of a whole one. */
+  atStart: Decimal;
+  perSeat: Decimal;
+  prorateIncreases: boolean;
+  rounding: MoneyRounding;
+  period: Period;
+  /** The whole interval around `period`. */
+  full: Period;
+}
+
+/** A span that may be open. */
+export interface Span {
+  start: Instant;
+  end: Instant | null;
+}
+
+/** What one seat got, and when the seat was assigned: only then may its usage burn the share. */
+export interface SeatShare {
+  seatId: string;
+  amount: Decimal;
+  grantedAt: Instant;
+  spans: readonly Span[];
+}
+
+/** Shares by seat; `groupKey` is the property of usage that names the seat. */
+export interface SeatShares {
+  groupKey: string;
+  bySeat: ReadonlyMap<string, SeatShare>;
 }
 
 /** A commit or credit. A credit is a free commit; a postpaid commit is a promise that usage shrinks. */
@@ -78,4 +115,8 @@ export interface Balance {
   entries: readonly LedgerEntry[];
   /** `disableTrueup`, or removed by a transition. */
   trueUpDisabled: boolean;
+  /** Of a grant for the seats of a subscription. */
+  seats?: SeatTerms;
+  /** Of a grant to each seat by itself. Follows from `seats` and the subscription; never stored. */
+  shares?: SeatShares;
 }

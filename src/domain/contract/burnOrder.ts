@@ -1,12 +1,19 @@
 import type { Instant } from '../period.js';
 import { namedProducts, valueOnlySpecifiers } from './applicability.js';
 import { isFreeOfCost } from './schedule.js';
-import type { AccessSegment, Balance } from './balanceTerms.js';
+import type { AccessSegment, Balance, SeatShare } from './balanceTerms.js';
 
 /** One segment of one balance, as it stands in the queue of those that pay. */
 export interface Draw {
   balance: Balance;
   segment: AccessSegment;
+  /** Whose share, where the balance is granted seat by seat. */
+  seat: { groupKey: string; share: SeatShare } | null;
+}
+
+/** What is available to pay with is kept by this. */
+export function drawKey(segmentId: string, seatId?: string): string {
+  return seatId === undefined ? segmentId : `${segmentId}/${seatId}`;
 }
 
 /** Compares by the first criterion that tells two draws apart. */
@@ -35,8 +42,15 @@ const CHAIN = [priority, costBasis, products, valueSpecifiers, ending, starting,
  * the API reference and ours).
  */
 export function drawOrder(balances: readonly Balance[]): Draw[] {
-  const draws = balances.flatMap((balance) => balance.access.map((segment) => ({ balance, segment })));
+  const draws = balances.flatMap((balance) => balance.access.flatMap((segment) => drawsOf(balance, segment)));
   return draws.sort(compareDraws);
+}
+
+function drawsOf(balance: Balance, segment: AccessSegment): Draw[] {
+  const { shares } = balance;
+  if (shares === undefined) return [{ balance, segment, seat: null }];
+  const { groupKey, bySeat } = shares;
+  return [...bySeat.values()].map((share) => ({ balance, segment, seat: { groupKey, share } }));
 }
 
 function compareDraws(a: Draw, b: Draw): number {

@@ -1,8 +1,9 @@
 import { add, compare, type Decimal, divide, isZero, multiply, sign, subtract, ZERO } from '../decimal.js';
-import { reaches } from './applicability.js';
-import { type Draw, isAccessible } from './burnOrder.js';
+import { reaches, seatNamed } from './applicability.js';
+import { type Draw, drawKey, isAccessible } from './burnOrder.js';
 import { type Charge, type ChargeKind, listAmount } from './charge.js';
 import { DIVISION_PLACES } from './quantity.js';
+import { isAssigned } from './seatLedger.js';
 import { type PriceSchedule, type ShownTier, slicesBetween } from './tiers.js';
 
 /** A part of a charge that one balance pays for, at the price that the balance gives. */
@@ -50,8 +51,8 @@ export function compareCharges(a: Charge, b: Charge): number {
  * paid by one balance only, and only by one in the unit of its price. Covered quantity = amount ÷ price.
  * Nothing pays for what is free or negative: a later negative line gives nothing back to a balance
  * (docs.metronome.com, "non-monotonic metrics"). A balance that makes a unit free by a price of its own
- * covers it at no cost while it has something left. `available` holds what each segment has left by its id,
- * and is reduced.
+ * covers it at no cost while it has something left. `available` holds what each segment, or each seat's share
+ * of one, has left by `drawKey`, and is reduced.
  */
 export function payCharges(
   charges: readonly Charge[],
@@ -61,23 +62,54 @@ export function payCharges(
   const queue: Progress[] = charges
     .toSorted(compareCharges)
     .map((charge) => ({ charge, covered: [], position: charge.slice.from, ahead: ZERO }));
+  const seats = new SeatQueues(queue);
   for (const draw of draws) {
-    for (const progress of queue) {
-      const left = available.get(draw.segment.id) ?? ZERO;
+    const key = drawKey(draw.segment.id, draw.seat?.share.seatId);
+    for (const progress of draw.seat === null ? queue : seats.of(draw.seat)) {
+      const left = available.get(key) ?? ZERO;
       if (sign(left) <= 0) break;
       const schedule = priceUnder(draw, progress);
       if (schedule === null) continue;
       const spent = cover(progress, draw, schedule, left);
-      if (!isZero(spent)) available.set(draw.segment.id, subtract(left, spent));
+      if (!isZero(spent)) available.set(key, subtract(left, spent));
     }
   }
   return queue.map(settle);
 }
 
+/** The charges of single seats, in their order: only those whose group values name the seat. */
+class SeatQueues {
+  readonly #queue: readonly Progress[];
+  readonly #byKey = new Map<string, Map<string, Progress[]>>();
+
+  constructor(queue: readonly Progress[]) {
+    this.#queue = queue;
+  }
+
+  of({ groupKey, share }: NonNullable<Draw['seat']>): readonly Progress[] {
+    const bySeat = this.#byKey.get(groupKey) ?? this.#index(groupKey);
+    return bySeat.get(share.seatId) ?? [];
+  }
+
+  #index(groupKey: string): Map<string, Progress[]> {
+    const bySeat = new Map<string, Progress[]>();
+    for (const progress of this.#queue) {
+      const seatId = seatNamed(progress.charge, groupKey);
+      if (seatId === null) continue;
+      const known = bySeat.get(seatId);
+      if (known === undefined) bySeat.set(seatId, [progress]);
+      else known.push(progress);
+    }
+    this.#byKey.set(groupKey, bySeat);
+    return bySeat;
+  }
+}
+
 /** The price at which the draw may pay for what is left of the charge; null when it may not. */
-function priceUnder({ balance, segment }: Draw, { charge, position }: Progress): PriceSchedule | null {
+function priceUnder({ balance, segment, seat }: Draw, { charge, position }: Progress): PriceSchedule | null {
   if (sign(charge.slice.quantity) <= 0 || compare(position, charge.slice.to) >= 0) return null;
   if (!isAccessible(segment, charge.window.start)) return null;
+  if (seat !== null && !isAssigned(seat.share, charge.window.start)) return null;
   if (!reaches(balance.applicability, charge)) return null;
   const schedule = charge.pricing.forBalance(balance);
   if (schedule.creditTypeId !== balance.creditTypeId) return null;

@@ -8,6 +8,8 @@ import type {
   QuantityChange,
   RecurringBalance,
   ScheduledCharge,
+  SeatAllocation,
+  SeatChange,
   Subscription,
 } from './terms.js';
 
@@ -78,13 +80,7 @@ export interface StoredOverride extends Override {
 export interface StoredRecurring extends RecurringBalance, Omit<Labels, 'name'> {
   /** The name as given; `name` of the core falls back to the product's. */
   givenName: string | null;
-  allocation: 'POOLED' | 'INDIVIDUAL' | null;
-}
-
-export interface SeatChange {
-  startingAt: Instant;
-  seatIds: readonly string[];
-  unassigned: Decimal;
+  allocation: SeatAllocation | null;
 }
 
 export interface StoredSubscription extends Subscription, Omit<Labels, 'name'> {

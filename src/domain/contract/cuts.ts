@@ -19,10 +19,16 @@ export function cutInstantsOf(period: Period, sources: CutSources): Instant[] {
     note(startingAt);
     note(endingBefore);
   }
-  for (const { access } of sources.balances) {
+  for (const { access, shares } of sources.balances) {
     for (const { startingAt, endingBefore } of access) {
       note(startingAt);
       note(endingBefore);
+    }
+    for (const { spans } of shares?.bySeat.values() ?? []) {
+      for (const { start, end } of spans) {
+        note(start);
+        note(end);
+      }
     }
   }
   return [...instants].sort((a, b) => a - b);

@@ -2,7 +2,7 @@ import { add, type Decimal, isZero, multiply, ZERO } from '../decimal.js';
 import type { Instant, Period } from '../period.js';
 import { servesContract } from './applicability.js';
 import { availableBySegment, type Deduction, withDeductions } from './balance.js';
-import { drawOrder } from './burnOrder.js';
+import { drawKey, drawOrder } from './burnOrder.js';
 import { type PaidCharge, payCharges } from './burndown.js';
 import type { Charge } from './charge.js';
 import { cutInstantsOf } from './cuts.js';
@@ -231,9 +231,11 @@ function deductionsOf(paid: readonly PaidCharge[], input: CommonInput): Deductio
   const deductions = new Map<string, Deduction>();
   for (const { draw, amount } of paid.flatMap(({ covered }) => covered)) {
     if (isZero(amount)) continue;
-    const { balance, segment } = draw;
-    const known = deductions.get(segment.id);
-    deductions.set(segment.id, {
+    const { balance, segment, seat } = draw;
+    const key = drawKey(segment.id, seat?.share.seatId);
+    const known = deductions.get(key);
+    deductions.set(key, {
+      ...(seat === null ? {} : { seatId: seat.share.seatId }),
       balanceId: balance.id,
       segmentId: segment.id,
       amount: add(known?.amount ?? ZERO, amount),

@@ -1,10 +1,11 @@
-import { type Decimal, multiply, ONE, sign } from '../decimal.js';
+import { type Decimal, multiply, ONE } from '../decimal.js';
 import { boundary, type Instant } from '../period.js';
 import { isWhole, prorationFactor } from '../proration.js';
 import { roundedShare } from './quantity.js';
+import { withSeats } from './seats.js';
 import { type CutPeriod, cutPeriodsBetween, intervalOf, statementAnchor } from './statement.js';
-import { increasesWithin, quantityAt } from './subscriptions.js';
-import type { Balance, InvoiceSchedule, LedgerEntry } from './balanceTerms.js';
+import { quantityAt } from './subscriptions.js';
+import type { Balance, InvoiceSchedule, SeatTerms } from './balanceTerms.js';
 import type { ContractTerms, MoneyRounding, PricingUnit, RecurringBalance } from './terms.js';
 
 /** What the computation needs to know beside the terms. */
@@ -20,8 +21,8 @@ export interface GrantContext {
  * ledger, once the period has begun. Without a frequency the periods are the usage statements, else they
  * count from its start. Grants and what they cost are prorated by the exact share of a cut period, then
  * rounded: half up on whole cents unless told otherwise. Access lasts the given number of periods and ends
- * with the contract. Seats added in a period add to its grant as a ledger entry (docs.metronome.com/api-
- * reference/contracts, recurring_commits).
+ * with the contract. A grant for seats follows them: see seats.ts (docs.metronome.com/api-reference/contracts,
+ * recurring_commits).
  */
 export function recurringGrants(
   recurring: RecurringBalance,
@@ -53,7 +54,9 @@ function grantOf(
 ): Balance {
   const key = `${recurring.id}/${period.start}`;
   const { creditTypeId, unitPrice } = recurring.access;
-  const quantity = recurring.access.quantity ?? seatsAt(recurring, context.terms, period.start);
+  const individual = recurring.allocation === 'INDIVIDUAL';
+  const quantity =
+    recurring.access.quantity ?? (individual ? ONE : seatsAt(recurring, context.terms, period.start));
   const rounding = recurring.accessRounding ?? defaultRounding(context, creditTypeId);
   const amount = prorated(multiply(unitPrice, quantity), recurring, period, rounding);
   const segment = {
@@ -63,7 +66,7 @@ function grantOf(
     endingBefore: accessEnd,
   };
   const { type, name, productId, priority, rateType, rolloverFraction, applicability, createdAt } = recurring;
-  return {
+  const grant: Balance = {
     id: context.idOf(key),
     type,
     name,
@@ -81,9 +84,24 @@ function grantOf(
     recurringId: recurring.id,
     createdAt,
     archivedAt: null,
-    entries: seatIncreases(recurring, context, period, segment.id, rounding),
+    entries: [],
     trueUpDisabled: false,
   };
+  const grows = recurring.subscription !== null && (individual || recurring.access.quantity === null);
+  if (recurring.subscription === null || !grows) return grant;
+  const { subscriptionId, prorateIncreases } = recurring.subscription;
+  const seats: SeatTerms = {
+    subscriptionId,
+    allocation: individual ? 'INDIVIDUAL' : 'POOLED',
+    segmentId: segment.id,
+    atStart: amount,
+    perSeat: individual ? multiply(unitPrice, quantity) : unitPrice,
+    prorateIncreases,
+    rounding,
+    period: { start: period.start, end: period.end },
+    full: period.full,
+  };
+  return withSeats({ ...grant, seats }, context.terms);
 }
 
 function invoiceOf(
@@ -129,45 +147,9 @@ function defaultRounding({ units }: GrantContext, creditTypeId: string): MoneyRo
 }
 
 function seatsAt(recurring: RecurringBalance, terms: ContractTerms, at: Instant): Decimal {
-  const subscription = subscriptionOf(recurring, terms);
-  return subscription === null ? ONE : quantityAt(subscription.quantities, at);
-}
-
-function subscriptionOf(recurring: RecurringBalance, terms: ContractTerms) {
-  if (recurring.subscription === null) return null;
+  if (recurring.subscription === null) return ONE;
   const { subscriptionId } = recurring.subscription;
   const found = terms.subscriptions.find(({ id }) => id === subscriptionId);
   if (found === undefined) throw new RangeError(`${recurring.id}: no subscription ${subscriptionId}`);
-  return found;
-}
-
-function seatIncreases(
-  recurring: RecurringBalance,
-  context: GrantContext,
-  period: CutPeriod,
-  segmentId: string,
-  rounding: MoneyRounding,
-): LedgerEntry[] {
-  const subscription = subscriptionOf(recurring, context.terms);
-  if (subscription === null || recurring.access.quantity !== null) return [];
-  return increasesWithin(subscription.quantities, period)
-    .map(({ at, quantity }) => {
-      const full = multiply(recurring.access.unitPrice, quantity);
-      const remaining = prorationFactor({ start: at, end: period.end }, period.full);
-      const amount = recurring.subscription?.prorateIncreases
-        ? roundedShare(full, remaining, rounding)
-        : full;
-      return { at, amount };
-    })
-    .filter(({ amount }) => sign(amount) > 0)
-    .map(({ at, amount }) => ({
-      type: 'SEAT_BASED_ADJUSTMENT',
-      segmentId,
-      timestamp: at,
-      amount,
-      invoiceId: null,
-      contractId: context.terms.id,
-      newContractId: null,
-      reason: null,
-    }));
+  return quantityAt(found.quantities, at);
 }

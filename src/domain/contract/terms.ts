@@ -194,15 +194,27 @@ export interface RecurringBalance {
   rateType: 'LIST_RATE' | 'COMMIT_RATE';
   rolloverFraction: Decimal | null;
   applicability: Applicability;
-  /** One grant for each seat of the subscription, in one pool. */
+  /** As much for each seat of the subscription. */
   subscription: { subscriptionId: string; prorateIncreases: boolean } | null;
+  /** Of the grants for seats: shared by all of them, or one for each assigned seat. */
+  allocation?: SeatAllocation | null;
   createdAt: Instant;
 }
+
+export type SeatAllocation = 'POOLED' | 'INDIVIDUAL';
 
 /** The quantity from `startingAt` until the next entry. */
 export interface QuantityChange {
   startingAt: Instant;
   quantity: Decimal;
+}
+
+/** The seats from `startingAt` until the next entry; together they are the quantity. */
+export interface SeatChange {
+  startingAt: Instant;
+  seatIds: readonly string[];
+  /** Paid for, and nobody's. */
+  unassigned: Decimal;
 }
 
 export interface Subscription {
@@ -223,6 +235,10 @@ export interface Subscription {
   endingBefore: Instant | null;
   /** Ascending; the first one is at `startingAt`. */
   quantities: readonly QuantityChange[];
+  /** The property of usage that names the seat. */
+  seatGroupKey?: string | null;
+  /** Ascending; none where only the quantity is managed. */
+  seats?: readonly SeatChange[];
 }
 
 export interface ScheduledCharge {

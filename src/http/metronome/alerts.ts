@@ -4,6 +4,8 @@ import type { AlertType } from '../../domain/contract/alerts.js';
 import { type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
 import { EMPTY } from './endpoint.js';
 import { boolean, customerId, decimal, list, object, oneOf, text, uuid } from './params.js';
+import type { z } from 'zod';
+import type { SeatFilter } from '../../storage/thresholdAlerts.js';
 import { ZERO } from '../../domain/decimal.js';
 
 const ALERT_TYPES = [
@@ -42,6 +44,12 @@ export const alertSpecifiers = list(
 export const groupValues = list(object({ key: text(), value: text({ min: 0 }).optional() }), { max: 100 });
 
 export const seatFilter = object({ seat_group_key: text(), seat_group_value: text().optional() });
+
+/** The filter in our words; without a value every seat is meant. */
+export function seatFilterOf(filter: z.output<typeof seatFilter> | undefined): SeatFilter | null {
+  if (filter === undefined) return null;
+  return { groupKey: filter.seat_group_key, value: filter.seat_group_value ?? null };
+}
 
 type Filter = { entity: (typeof ENTITIES)[number]; key: string; value?: string | undefined };
 
@@ -84,6 +92,7 @@ const create = metronomeEndpoint({
       customFieldFilters: (body.custom_field_filters ?? []).map(filterOf),
       groupValues: (body.group_values ?? []).map(({ key, value }) => ({ key, value: value ?? null })),
       invoiceTypes: body.invoice_types_filter ?? null,
+      seatFilter: seatFilterOf(body.seat_filter),
       specifiers: (body.alert_specifiers ?? []).map((one) => ({
         filters: (one.custom_field_filters ?? []).map(filterOf),
         exclude: (one.exclude ?? []).map(({ custom_field_filters: out }) => (out ?? []).map(filterOf)),

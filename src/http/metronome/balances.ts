@@ -141,14 +141,8 @@ const manualEntry = metronomeEndpoint({
   }),
   async handle({ tx, core, accountId }, input) {
     const customer = await requireCustomerByAnyId(tx, accountId, input.customer_id);
-    const groups = Object.values(input.per_group_amounts ?? {});
-    if (
-      groups.length > 0 &&
-      compare(
-        groups.reduce((sum, one) => add(sum, one), ZERO),
-        input.amount,
-      ) !== 0
-    ) {
+    const bySeat = new Map(Object.entries(input.per_group_amounts ?? {}));
+    if (bySeat.size > 0 && compare([...bySeat.values()].reduce(add, ZERO), input.amount) !== 0) {
       throw invalid("Invalid 'per_group_amounts': must add up to the amount.");
     }
     const change = await lockForChange(tx, core, accountId, customer.id);
@@ -159,6 +153,7 @@ const manualEntry = metronomeEndpoint({
       amount: input.amount,
       reason: input.reason,
       timestamp: input.timestamp ?? null,
+      bySeat,
     });
     return EMPTY;
   },

@@ -1,14 +1,10 @@
-import {
-  type AlertOfCustomer,
-  alertOfCustomer,
-  alertsOfCustomer,
-  resetAlert,
-} from '../../billing/thresholdAlerts.js';
+import { type AlertOfCustomer, alertOfCustomer, alertsOfCustomer } from '../../billing/alertStates.js';
+import { resetAlert } from '../../billing/thresholdAlerts.js';
 import type { PricingUnit } from '../../domain/contract/terms.js';
 import { type JsonObject, jsonNumber } from '../../json.js';
 import { loadPricingUnits } from '../../storage/pricingUnits.js';
-import type { CustomFieldFilter } from '../../storage/thresholdAlerts.js';
-import { alertSpecifiers, customFieldFilter, groupValues, seatFilter } from './alerts.js';
+import type { CustomFieldFilter, SeatFilter } from '../../storage/thresholdAlerts.js';
+import { alertSpecifiers, customFieldFilter, groupValues, seatFilter, seatFilterOf } from './alerts.js';
 import { EMPTY, type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
 import { cursorPageWithoutLimit, pageOf } from './paging.js';
 import { customerId, list, object, oneOf, uuid } from './params.js';
@@ -21,15 +17,16 @@ const get = metronomeEndpoint({
   body: object({
     customer_id: customerId(),
     alert_id: uuid(),
-    // Apart from values of groups, what narrows an alert of ours is in its own definition.
+    // Apart from values of groups and a seat, what narrows an alert of ours is in its own definition.
     group_values: groupValues.optional(),
     seat_filter: seatFilter.optional(),
     custom_field_filters: list(customFieldFilter).optional(),
     alert_specifiers: alertSpecifiers.optional(),
   }),
   async handle({ q, core, accountId }, body) {
-    const groups = (body.group_values ?? []).map(({ key, value }) => ({ key, value: value ?? null }));
-    const found = await alertOfCustomer(q, core, accountId, body.alert_id, body.customer_id, groups);
+    const groupValues = (body.group_values ?? []).map(({ key, value }) => ({ key, value: value ?? null }));
+    const part = { groupValues, seat: seatFilterOf(body.seat_filter) };
+    const found = await alertOfCustomer(q, core, accountId, body.alert_id, body.customer_id, part);
     return { data: alertObject(found, await loadPricingUnits(q, accountId)) };
   },
 });
@@ -88,6 +85,7 @@ function alertObject({ alert, state }: AlertOfCustomer, units: ReadonlyMap<strin
           ? undefined
           : groups.map(({ key, value }) => ({ key, value: value ?? undefined })),
       invoice_types_filter: alert.invoiceTypes ?? undefined,
+      seat_filter: alert.seatFilter == null ? undefined : seatFilterObject(alert.seatFilter),
       alert_specifiers:
         specifiers.length === 0
           ? undefined
@@ -97,6 +95,10 @@ function alertObject({ alert, state }: AlertOfCustomer, units: ReadonlyMap<strin
             })),
     },
   };
+}
+
+function seatFilterObject({ groupKey, value }: SeatFilter): JsonObject {
+  return { seat_group_key: groupKey, seat_group_value: value ?? undefined };
 }
 
 function filterObject({ entity, key, value }: CustomFieldFilter): JsonObject {

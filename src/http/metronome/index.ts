@@ -20,6 +20,7 @@ import { productEndpoints } from './products.js';
 import { rateCardEndpoints } from './rateCards.js';
 import { rateEndpoints } from './rates.js';
 import { rateScheduleEndpoints } from './rateSchedule.js';
+import { seatEndpoints } from './seats.js';
 import { usageEndpoints } from './usage.js';
 
 /** The Metronome dialect. A new resource is added here and nowhere else. */
@@ -46,4 +47,5 @@ export const metronomeEndpoints: readonly MetronomeEndpoint[] = [
   ...rateCardEndpoints,
   ...rateEndpoints,
   ...rateScheduleEndpoints,
+  ...seatEndpoints,
 ];

@@ -23,20 +23,23 @@ export const BODY_LIMIT_DEFAULT = 25;
 export interface PageParams {
   limit?: number | undefined;
   next_page?: string | null | undefined;
+  /** What a few calls name `next_page` in requests. */
+  cursor?: string | null | undefined;
 }
 
 /** The texts of a cursor made by `page`; null on the first page. `parts` is how many there must be. */
 export function readCursor(params: PageParams, parts: number): string[] | null {
-  const { next_page: cursor } = params;
+  const cursor = params.next_page ?? params.cursor;
+  const name = params.cursor == null ? 'next_page' : 'cursor';
   if (cursor === undefined || cursor === null || cursor === '') return null;
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
   } catch {
-    throw badCursor();
+    throw badCursor(name);
   }
   if (!Array.isArray(value) || value.length !== parts || !value.every((part) => typeof part === 'string')) {
-    throw badCursor();
+    throw badCursor(name);
   }
   return value;
 }
@@ -96,10 +99,11 @@ function createdCursor([createdAt = '', id = '']: readonly string[]): PageCursor
   return { createdAt: Number(createdAt), id };
 }
 
-function cursorText(parts: readonly string[]): string {
+/** A cursor that `readCursor` reads. */
+export function cursorText(parts: readonly string[]): string {
   return Buffer.from(JSON.stringify(parts), 'utf8').toString('base64url');
 }
 
-function badCursor(): Error {
-  return invalid("Invalid 'next_page': is no cursor of this list.");
+function badCursor(name = 'next_page'): Error {
+  return invalid(`Invalid '${name}': is no cursor of this list.`);
 }

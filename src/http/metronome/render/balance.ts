@@ -46,6 +46,7 @@ export function balanceObject(context: BalanceContext, balance: BalanceRecord): 
       priority: balance.priority ?? undefined,
       contract: balance.contractId === null ? undefined : { id: balance.contractId },
       applicable_contract_ids: balance.applicableContractIds ?? undefined,
+      subscription_config: seatConfig(balance),
       rollover_fraction: balance.rolloverFraction === null ? undefined : jsonNumber(balance.rolloverFraction),
       uniqueness_key: balance.uniquenessKey ?? undefined,
       archived_at: balance.archivedAt === null ? undefined : rfc3339(balance.archivedAt),
@@ -60,6 +61,15 @@ export function balanceObject(context: BalanceContext, balance: BalanceRecord): 
     custom_fields: balance.customFields,
     ...(context.includeBalance ? { balance: jsonNumber(balanceAt(balance, context.at)) } : {}),
     ...(context.includeLedger && !archived ? { ledger: ledger(balance, context.at) } : {}),
+  };
+}
+
+function seatConfig({ seats }: BalanceRecord): JsonValue {
+  if (seats === undefined) return undefined;
+  return {
+    subscription_id: seats.subscriptionId,
+    allocation: seats.allocation,
+    apply_seat_increase_config: { is_prorated: seats.prorateIncreases },
   };
 }
 

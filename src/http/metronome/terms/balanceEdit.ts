@@ -1,5 +1,6 @@
 import type { AccessSegment, InvoiceSchedule, ScheduleItem } from '../../../domain/contract/balanceTerms.js';
 import type { BalanceRecord } from '../../../domain/contract/contract.js';
+import { isIndividual } from '../../../domain/contract/seatLedger.js';
 import { type Decimal, multiply, ONE } from '../../../domain/decimal.js';
 import { invalid, notFound } from '../../../domain/errors.js';
 import { applicabilityOf } from './applicability.js';
@@ -28,6 +29,9 @@ export function editedBalance(
   if (balance.origin === 'rollover')
     throw invalid(`Invalid '${named}': a rolled-over balance cannot be edited.`);
   if (balance.archivedAt !== null) throw invalid(`Invalid '${named}': is archived.`);
+  if (edit.access_schedule !== undefined && isIndividual(balance)) {
+    checkSeatAccess(edit.access_schedule, under(where, 'access_schedule'));
+  }
   const product =
     edit.product_id === undefined
       ? null
@@ -66,6 +70,15 @@ export function editedBalance(
   };
   if (edit.access_schedule !== undefined || edit.invoice_schedule !== undefined) checkPostpaid(edited, where);
   return edited;
+}
+
+/** What single seats get follows from the seats; only when it ends is anyone's to say. */
+function checkSeatAccess(edit: AccessEdit, where: string): void {
+  const updates = edit.update_schedule_items ?? [];
+  const others = [...(edit.add_schedule_items ?? []), ...(edit.remove_schedule_items ?? [])];
+  if (others.length > 0 || updates.some((one) => one.amount !== undefined || one.starting_at !== undefined)) {
+    throw invalid(`Invalid '${where}': of what single seats have, only ending_before can be changed.`);
+  }
 }
 
 /** What the edit does not name stays; null clears it. */

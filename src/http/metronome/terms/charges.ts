@@ -1,7 +1,16 @@
 import type { z } from 'zod';
 import { newUuid } from '../../../billing/contracts/ids.js';
 import type { StoredScheduledCharge, StoredSubscription } from '../../../domain/contract/contract.js';
-import { decimalFromBigint, type Decimal, add, ZERO } from '../../../domain/decimal.js';
+import { seatCount } from '../../../domain/contract/seatChanges.js';
+import type { SeatChange } from '../../../domain/contract/terms.js';
+import {
+  compare,
+  type Decimal,
+  decimalFromBigint,
+  roundToScale,
+  toText,
+  ZERO,
+} from '../../../domain/decimal.js';
 import { invalid } from '../../../domain/errors.js';
 import type { Instant } from '../../../domain/period.js';
 import { boolean, customFields, decimal, hourTimestamp, list, object, oneOf, text, uuid } from '../params.js';
@@ -45,6 +54,8 @@ export function scheduledChargeOf(
 
 const quantity = decimal({ min: ZERO });
 
+export const SEAT_ID_LENGTH_MAX = 200;
+
 export const subscriptionParams = object({
   subscription_rate: object({
     product_id: uuid(),
@@ -60,7 +71,7 @@ export const subscriptionParams = object({
   quantity_management_mode: oneOf(['QUANTITY_ONLY', 'SEAT_BASED']).optional(),
   seat_config: object({
     seat_group_key: text(),
-    initial_seat_ids: list(text(), { max: 1000 }).optional(),
+    initial_seat_ids: list(text({ max: SEAT_ID_LENGTH_MAX })).optional(),
     initial_unassigned_seats: quantity.optional(),
   }).optional(),
   billing_cycle_config: object({
@@ -75,7 +86,7 @@ export const subscriptionParams = object({
   temporary_id: text().optional(),
 });
 
-const SEATS_MAX = 1000;
+const SEATS_MAX = decimalFromBigint(1000n);
 
 /** A subscription with an id; it starts with the contract unless it says when. */
 export function subscriptionOf(
@@ -136,10 +147,19 @@ function seatsOf(
     return { quantity: params.initial_quantity, changes: [] };
   }
   if (params.seat_config === undefined) throw invalid(`Invalid '${where}.seat_config': is required.`);
+  if (params.initial_quantity !== undefined) {
+    throw invalid(`Invalid '${where}.initial_quantity': SEAT_BASED takes its quantity from seat_config.`);
+  }
   const seatIds = [...new Set(params.seat_config.initial_seat_ids ?? [])];
-  if (seatIds.length > SEATS_MAX)
-    throw invalid(`Invalid '${where}.seat_config': at most ${SEATS_MAX} seats.`);
-  const unassigned = params.seat_config.initial_unassigned_seats ?? ZERO;
-  const quantityOfAll = add(decimalFromBigint(BigInt(seatIds.length)), unassigned);
-  return { quantity: quantityOfAll, changes: [{ startingAt, seatIds, unassigned }] };
+  const seats = { startingAt, seatIds, unassigned: params.seat_config.initial_unassigned_seats ?? ZERO };
+  checkSeatCount(seats, `${where}.seat_config`);
+  return { quantity: seatCount(seats), changes: [seats] };
+}
+
+/** Seats are whole, and at most a thousand (docs.metronome.com, "manage seats": the default limit). */
+export function checkSeatCount(seats: SeatChange, where: string): void {
+  const count = seatCount(seats);
+  if (compare(roundToScale(count, 0, 'floor'), count) !== 0)
+    throw invalid(`Invalid '${where}': seats are whole.`);
+  if (compare(count, SEATS_MAX) > 0) throw invalid(`Invalid '${where}': at most ${toText(SEATS_MAX)} seats.`);
 }

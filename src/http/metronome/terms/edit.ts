@@ -16,7 +16,7 @@ import {
 import { ZERO, ONE } from '../../../domain/decimal.js';
 import { accessItem, scheduleItem } from './schedules.js';
 import { addedCommit, contractCredit } from './balances.js';
-import { scheduledCharge, subscriptionParams } from './charges.js';
+import { SEAT_ID_LENGTH_MAX, scheduledCharge, subscriptionParams } from './charges.js';
 import { overrideParams } from './overrides.js';
 import { recurringCommit, recurringCredit, rounding } from './recurring.js';
 import { applicabilityFields } from './applicability.js';
@@ -110,7 +110,10 @@ export const recurringCommitEdit = object({
 });
 export const recurringCreditEdit = object({ recurring_credit_id: uuid(), ...recurringEdit });
 
-const seats = object({ seat_ids: list(text(), { min: 1, max: 1000 }), starting_at: hourTimestamp() });
+const seats = object({
+  seat_ids: list(text({ max: SEAT_ID_LENGTH_MAX }), { min: 1, max: 1000 }),
+  starting_at: hourTimestamp(),
+});
 const unassigned = object({ quantity: decimal({ above: ZERO }), starting_at: hourTimestamp() });
 
 export const subscriptionEdit = object({

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { newUuid } from '../../../billing/contracts/ids.js';
 import type { StoredRecurring, StoredSubscription } from '../../../domain/contract/contract.js';
 import type { ContractTerms, MoneyRounding } from '../../../domain/contract/terms.js';
-import { ONE, ZERO } from '../../../domain/decimal.js';
+import { ONE, sign, ZERO } from '../../../domain/decimal.js';
 import { invalid } from '../../../domain/errors.js';
 import {
   anyObject,
@@ -141,10 +141,24 @@ function subscriptionRef(
     throw invalid(`Invalid '${where}.recurrence_frequency': DAILY does not go with a subscription.`);
   }
   const subscriptionId = context.temporary.get(config.subscription_id) ?? config.subscription_id;
-  if (!subscriptions.some(({ id }) => id === subscriptionId)) {
+  const subscription = subscriptions.find(({ id }) => id === subscriptionId);
+  if (subscription === undefined) {
     throw invalid(`Invalid '${where}.subscription_config.subscription_id': no such subscription.`);
   }
+  if (config.allocation === 'INDIVIDUAL') checkIndividual(params, subscription, where);
   return { subscriptionId, prorateIncreases: config.apply_seat_increase_config.is_prorated };
+}
+
+/** Grants to single seats need to know the seats, and stay with these (docs.metronome.com, "provision your customer"). */
+function checkIndividual(params: RecurringParams, { mode }: StoredSubscription, where: string): void {
+  if (mode !== 'SEAT_BASED') {
+    throw invalid(
+      `Invalid '${where}.subscription_config.allocation': INDIVIDUAL needs a SEAT_BASED subscription.`,
+    );
+  }
+  if (params.rollover_fraction !== undefined && sign(params.rollover_fraction) > 0) {
+    throw invalid(`Invalid '${where}.rollover_fraction': what single seats have does not roll over.`);
+  }
 }
 
 export function roundingOf(params: z.output<typeof rounding> | null | undefined): MoneyRounding | null {

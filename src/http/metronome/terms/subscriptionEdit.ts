@@ -1,22 +1,18 @@
-import type { SeatChange, StoredSubscription } from '../../../domain/contract/contract.js';
+import type { StoredSubscription } from '../../../domain/contract/contract.js';
 import { quantityAt } from '../../../domain/contract/subscriptions.js';
-import type { QuantityChange } from '../../../domain/contract/terms.js';
 import {
-  add,
-  compare,
-  type Decimal,
-  decimalFromBigint,
-  max,
-  sign,
-  subtract,
-  ZERO,
-} from '../../../domain/decimal.js';
+  type SeatStep,
+  seatQuantities,
+  steppedSeats,
+  unassignedSeats,
+} from '../../../domain/contract/seatChanges.js';
+import type { QuantityChange } from '../../../domain/contract/terms.js';
+import { add, type Decimal, sign, ZERO } from '../../../domain/decimal.js';
 import { invalid } from '../../../domain/errors.js';
 import type { Instant } from '../../../domain/period.js';
+import { checkSeatCount } from './charges.js';
 import type { SubscriptionEdit } from './edit.js';
 import { roundingOf } from './recurring.js';
-
-const SEATS_MAX = 1000;
 
 /** The subscription after an edit (docs.metronome.com, "manage seats"). */
 export function editedSubscription(
@@ -31,15 +27,21 @@ export function editedSubscription(
     result = { ...result, proration: { ...result.proration, rounding } };
   }
   const mode = edit.quantity_management_mode_update;
-  if (mode !== undefined) {
-    result = { ...result, mode: 'SEAT_BASED', seatGroupKey: mode.seat_config.seat_group_key };
-  }
+  if (mode !== undefined) result = withSeatMode(result, mode.seat_config.seat_group_key, where);
   if (edit.quantity_updates !== undefined) {
     if (result.mode === 'SEAT_BASED') throw invalid(`Invalid '${where}.quantity_updates': use seat_updates.`);
     result = { ...result, quantities: withQuantities(result, edit.quantity_updates, where) };
   }
-  if (edit.seat_updates !== undefined) result = withSeats(result, edit.seat_updates, where);
+  if (edit.seat_updates !== undefined) result = withSeats(result, edit.seat_updates, `${where}.seat_updates`);
   return result;
+}
+
+function withSeatMode(subscription: StoredSubscription, key: string, where: string): StoredSubscription {
+  const here = `${where}.quantity_management_mode_update`;
+  if (subscription.mode === 'SEAT_BASED') throw invalid(`Invalid '${here}': is SEAT_BASED already.`);
+  const seats = unassignedSeats(subscription.quantities);
+  for (const change of seats) checkSeatCount(change, here);
+  return { ...subscription, mode: 'SEAT_BASED', seatGroupKey: key, seats };
 }
 
 /** Each update in its order; two of the same start go one after the other: 12, then −1, is 11. */
@@ -81,68 +83,33 @@ function setFrom(
 
 type SeatUpdates = NonNullable<SubscriptionEdit['seat_updates']>;
 
-/** One change of seats at an instant. */
-interface SeatStep {
-  startingAt: Instant;
-  apply: (seats: SeatChange) => SeatChange;
-}
-
 function withSeats(
   subscription: StoredSubscription,
   updates: SeatUpdates,
   where: string,
 ): StoredSubscription {
   if (subscription.mode !== 'SEAT_BASED')
-    throw invalid(`Invalid '${where}.seat_updates': is not seat-based.`);
-  let seats = [...subscription.seats];
-  let quantities = [...subscription.quantities];
-  for (const step of stepsOf(updates)) {
-    checkStart(subscription, step.startingAt, `${where}.seat_updates`);
-    const before = seats.findLast((one) => one.startingAt <= step.startingAt) ?? NO_SEATS;
-    const after = { ...step.apply(before), startingAt: step.startingAt };
-    if (after.seatIds.length > SEATS_MAX) throw invalid(`Invalid '${where}': at most ${SEATS_MAX} seats.`);
-    seats = [...seats.filter((one) => one.startingAt < step.startingAt), after];
-    quantities = setFrom(quantities, step.startingAt, quantityOf(after));
-  }
-  return { ...subscription, seats, quantities };
+    throw invalid(`Invalid '${where}': the subscription is not SEAT_BASED.`);
+  const steps = stepsOf(updates);
+  for (const { startingAt } of steps) checkStart(subscription, startingAt, where);
+  const seats = steppedSeats(subscription.seats, steps);
+  for (const change of seats) checkSeatCount(change, where);
+  return { ...subscription, seats, quantities: seatQuantities(seats) };
 }
 
-const NO_SEATS: SeatChange = { startingAt: 0, seatIds: [], unassigned: ZERO };
-
-function quantityOf({ seatIds, unassigned }: SeatChange): Decimal {
-  return add(decimalFromBigint(BigInt(seatIds.length)), unassigned);
-}
-
-/** At one instant removals come first: one id out and one unassigned seat in keep the total. */
 function stepsOf(updates: SeatUpdates): SeatStep[] {
-  const steps: SeatStep[] = [
-    ...(updates.remove_seat_ids ?? []).map(({ seat_ids: ids, starting_at: startingAt }) => ({
-      startingAt,
-      apply: (seats: SeatChange) => ({ ...seats, seatIds: seats.seatIds.filter((id) => !ids.includes(id)) }),
-    })),
-    ...(updates.remove_unassigned_seats ?? []).map(({ quantity, starting_at: startingAt }) => ({
-      startingAt,
-      apply: (seats: SeatChange) => ({
-        ...seats,
-        unassigned: max(subtract(seats.unassigned, quantity), ZERO),
-      }),
-    })),
-    ...(updates.add_unassigned_seats ?? []).map(({ quantity, starting_at: startingAt }) => ({
-      startingAt,
-      apply: (seats: SeatChange) => ({ ...seats, unassigned: add(seats.unassigned, quantity) }),
-    })),
-    ...(updates.add_seat_ids ?? []).map(({ seat_ids: ids, starting_at: startingAt }) => ({
-      startingAt,
-      apply: (seats: SeatChange) => assigned(seats, ids),
-    })),
+  return [
+    ...(updates.remove_seat_ids ?? []).map(
+      (one): SeatStep => ({ kind: 'remove_ids', startingAt: one.starting_at, seatIds: one.seat_ids }),
+    ),
+    ...(updates.remove_unassigned_seats ?? []).map(
+      (one): SeatStep => ({ kind: 'remove_unassigned', startingAt: one.starting_at, quantity: one.quantity }),
+    ),
+    ...(updates.add_unassigned_seats ?? []).map(
+      (one): SeatStep => ({ kind: 'add_unassigned', startingAt: one.starting_at, quantity: one.quantity }),
+    ),
+    ...(updates.add_seat_ids ?? []).map(
+      (one): SeatStep => ({ kind: 'add_ids', startingAt: one.starting_at, seatIds: one.seat_ids }),
+    ),
   ];
-  return steps.sort((a, b) => a.startingAt - b.startingAt);
-}
-
-/** Ids fill free unassigned seats first, so the quantity rises only when these are used up. */
-function assigned(seats: SeatChange, ids: readonly string[]): SeatChange {
-  const added = [...new Set(ids)].filter((id) => !seats.seatIds.includes(id));
-  const count = decimalFromBigint(BigInt(added.length));
-  const taken = compare(count, seats.unassigned) < 0 ? count : seats.unassigned;
-  return { ...seats, seatIds: [...seats.seatIds, ...added], unassigned: subtract(seats.unassigned, taken) };
 }
