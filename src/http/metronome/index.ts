@@ -21,6 +21,7 @@ import { rateCardEndpoints } from './rateCards.js';
 import { rateEndpoints } from './rates.js';
 import { rateScheduleEndpoints } from './rateSchedule.js';
 import { seatEndpoints } from './seats.js';
+import { spendBreakdownEndpoints } from './spendBreakdowns.js';
 import { usageEndpoints } from './usage.js';
 
 /** The Metronome dialect. A new resource is added here and nowhere else. */
@@ -40,6 +41,7 @@ export const metronomeEndpoints: readonly MetronomeEndpoint[] = [
   ...ingestEndpoints,
   ...usageEndpoints,
   ...invoiceEndpoints,
+  ...spendBreakdownEndpoints,
   ...packageEndpoints,
   ...previewEndpoints,
   ...pricingUnitEndpoints,

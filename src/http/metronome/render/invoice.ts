@@ -26,7 +26,8 @@ export interface ShownInvoice {
   regeneratedFrom: string | null;
 }
 
-const PRODUCT_TYPES: Record<ProductType, string> = {
+/** A product's type as invoices name it. */
+export const PRODUCT_TYPES: Record<ProductType, string> = {
   USAGE: 'UsageProductListItem',
   SUBSCRIPTION: 'SubscriptionProductListItem',
   COMPOSITE: 'CompositeProductListItem',
