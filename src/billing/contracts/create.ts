@@ -10,6 +10,8 @@ import { type CustomerRecord, findCustomer } from '../../storage/customers.js';
 import type { Transaction } from '../../storage/db.js';
 import { customerNowForChange } from '../clock.js';
 import { checkThresholdTerms } from '../thresholdTerms.js';
+import { writeRollovers } from './finalize.js';
+import { openInvoices } from './open.js';
 import { contractsChanged } from './plan.js';
 
 /** A contract as it is agreed, with the commits and credits that it brings. */
@@ -100,11 +102,20 @@ async function renew(
   const transitions = [...from.document.transitions, ...renewal.document.transitions];
   const renewed: ContractRecord = { ...from, document: { ...from.document, transitions } };
   await endContract(change, renewed, end, false);
+  const closed = (await findClosedStatements(tx, accountId, [from.id])).get(from.id);
+  if (closed !== undefined && closed >= end) await handOver(change, from.id, closed);
   if (!transition.removeTrueUps) return;
   for (const balance of await findBalancesOf(tx, accountId, customer.id)) {
     if (balance.contractId !== from.id || balance.type !== 'POSTPAID') continue;
     await updateBalance(tx, accountId, { ...balance, trueUpDisabled: true });
   }
+}
+
+/** The last statement of the contract is final already: what its renewal takes over is certain at once. */
+async function handOver(change: ContractChange, contractId: string, finalThrough: Instant): Promise<void> {
+  const { tx, core, accountId, customer, now } = change;
+  const open = await openInvoices(tx, core, accountId, customer, { at: now, handOver: contractId });
+  await writeRollovers(tx, { accountId, contractId }, open, finalThrough);
 }
 
 /**

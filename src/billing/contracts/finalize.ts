@@ -223,7 +223,7 @@ export async function writeTrueUps(
 }
 
 /** Once the last statement of a contract that was renewed is final, what moves into the renewal is certain. */
-async function writeRollovers(
+export async function writeRollovers(
   tx: Transaction,
   ref: ContractRef,
   open: OpenInvoices,

@@ -53,6 +53,8 @@ export interface OpenOptions {
   reopen?: Reopened;
   /** Properties by which usage is rated apart as if every product presented them. */
   presentedBy?: readonly string[];
+  /** A contract that was final through its end before it was renewed: its renewal takes over now. */
+  handOver?: string;
 }
 
 export interface Reopened {
@@ -135,7 +137,7 @@ export async function computeOpen(
   );
   const renewed = new Set<string>();
   const renew = (until: Instant) => {
-    for (const rollover of pendingRollovers(state, balances, until, renewed)) {
+    for (const rollover of pendingRollovers(state, balances, until, renewed, options)) {
       balances = applyRollover(balances, rollover);
       result.rolledOver.push(rollover);
     }
@@ -392,14 +394,15 @@ export function missedCharges({ contract, closedThrough, billed }: OpenContract)
 }
 
 /**
- * What renewals that have begun by `until` take over from contracts whose roll-over is not written yet. `done` keeps
- * those that were asked for before.
+ * What renewals that have begun by `until` take over from contracts that are not final through their end. Later nothing
+ * moves any more: a void gives back to the old contract alone. `done` keeps those that were asked for before.
  */
 function pendingRollovers(
   state: ContractState,
   balances: readonly BalanceRecord[],
   until: Instant,
   done: Set<string>,
+  { handOver }: OpenOptions,
 ): PendingRollover[] {
   const pending: PendingRollover[] = [];
   for (const { contract } of state.contracts) {
@@ -407,10 +410,18 @@ function pendingRollovers(
     done.add(contract.id);
     for (const { fromContractId, toContractId } of contract.document.transitions) {
       if (toContractId !== contract.id) continue;
+      if (isClosed(state, fromContractId) && fromContractId !== handOver) continue;
       pending.push(...rolloversOf(state, balances, fromContractId, contract));
     }
   }
   return pending;
+}
+
+/** Whether the contract's last statement is final. */
+function isClosed(state: ContractState, contractId: string): boolean {
+  const open = state.contracts.find(({ contract }) => contract.id === contractId);
+  const end = open?.contract.endingBefore ?? null;
+  return end !== null && open?.closedThrough != null && open.closedThrough >= end;
 }
 
 function rolloversOf(
