@@ -154,11 +154,26 @@ it('a tracker counts what is bought by hand, by the date and at the price of the
         spend_tracker_attributes: { counts_as_discounted: true },
       }),
     ],
+    recurring_commits: [
+      {
+        product_id: product.id,
+        priority: 5,
+        access_amount: { unit_price: 100, quantity: 1, credit_type_id: USD },
+        invoice_amount: { unit_price: 77, quantity: 1, credit_type_id: USD },
+        commit_duration: { value: 1 },
+        recurrence_frequency: 'MONTHLY',
+        starting_at: '2026-05-01T00:00:00Z',
+      },
+    ],
   });
-  // Credits are free, and a postpaid commit is invoiced for what was not used.
+  const [granted] = (await read(customer)).recurring_commits ?? [];
+  // A postpaid commit is invoiced for what was not used; a grant stays one when an edit has made a commit of it.
   await metronome.v2.contracts.edit({
     customer_id: customer.customerId,
     contract_id: customer.contractId,
+    update_recurring_commits: [
+      { recurring_commit_id: granted?.id ?? '', access_amount: { unit_price: 200 } },
+    ],
     add_commits: [
       {
         type: 'POSTPAID',

@@ -46,9 +46,10 @@ function counts({ sources, discounted }: SpendSpecifier, balance: BalanceRecord)
   return discounted === 'ANY' || balance.countsAsDiscounted === (discounted === 'DISCOUNTED_ONLY');
 }
 
-/** A postpaid commit is no purchase: its invoice is for what was not used. */
-function sourceOf({ type, origin, archivedAt }: BalanceRecord): SpendSpecifier['sources'][number] | null {
-  if (type !== 'PREPAID' || archivedAt !== null) return null;
+/** A postpaid commit is no purchase: its invoice is for what was not used. An edit may store a recurring grant. */
+function sourceOf(balance: BalanceRecord): SpendSpecifier['sources'][number] | null {
+  const { type, origin, recurringId, archivedAt } = balance;
+  if (type !== 'PREPAID' || recurringId !== null || archivedAt !== null) return null;
   if (origin === 'threshold_recharge' || origin === 'spend_threshold') return 'THRESHOLD_RECHARGE';
   return origin === 'request' ? 'MANUAL' : null;
 }
