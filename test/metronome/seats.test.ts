@@ -1,8 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestEngine } from '../support/engine.js';
 import { refusedUnwritten } from './fingerprints.js';
-import { finalTotals, iso, quantities, seatCatalogue, type SeatCatalogue, seated, USD } from './seatWorld.js';
-import { advance } from './world.js';
+import {
+  finalTotals,
+  iso,
+  quantities,
+  seatCatalogue,
+  type SeatCatalogue,
+  seated,
+  START,
+  USD,
+} from './seatWorld.js';
+import { advance, contractAt } from './world.js';
 
 /** Seats by their ids, now, planned and past. */
 
@@ -100,6 +109,58 @@ describe('seats by their ids', () => {
         { starting_at: iso('2025-03-01'), data: [{ quantity: 2, unit_price: 1550, total: 3100 }] },
       ],
     });
+  });
+
+  it('come to a subscription that had a quantity alone: all of them are nobody’s at first', async () => {
+    const { metronome } = engine;
+    const customer = await contractAt(engine, START, {
+      starting_at: START,
+      rate_card_id: catalogue.card,
+      subscriptions: [
+        {
+          subscription_rate: { product_id: catalogue.seatProduct, billing_frequency: 'MONTHLY' },
+          collection_schedule: 'ADVANCE',
+          proration: {},
+          initial_quantity: 3,
+        },
+      ],
+    });
+    const params = { customer_id: customer.id, contract_id: customer.contractId };
+    const { data } = await metronome.v2.contracts.retrieve(params);
+    const subscriptionId = data.subscriptions?.[0]?.id ?? '';
+    const edit = (change: object) => () =>
+      metronome.v2.contracts.edit({
+        ...params,
+        update_subscriptions: [{ subscription_id: subscriptionId, ...change }],
+      });
+    const seats = { add_seat_ids: [{ seat_ids: ['ann', 'bob'], starting_at: START }] };
+    await refusedUnwritten(engine.db, edit({ seat_updates: seats }), 400, /seat_updates.*SEAT_BASED/);
+    const mode = {
+      quantity_management_mode_update: {
+        quantity_management_mode: 'SEAT_BASED',
+        seat_config: { seat_group_key: 'user_id' },
+      },
+    };
+    await edit({ ...mode, seat_updates: seats })();
+    const history = await metronome.v1.contracts.getSubscriptionSeatsHistory({
+      ...params,
+      subscription_id: subscriptionId,
+    });
+    expect(history.data).toEqual([
+      {
+        starting_at: iso('2025-01-01'),
+        ending_before: null,
+        assigned_seat_ids: ['ann', 'bob'],
+        total_quantity: 3,
+      },
+    ]);
+    await refusedUnwritten(engine.db, edit(mode), 400, /quantity_management_mode_update.*already/);
+    await refusedUnwritten(
+      engine.db,
+      edit({ quantity_updates: [{ starting_at: START, quantity: 5 }] }),
+      400,
+      /quantity_updates.*seat_updates/,
+    );
   });
 
   it('are refused cleanly', async () => {

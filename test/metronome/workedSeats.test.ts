@@ -92,6 +92,14 @@ describe('worked examples of seats and breakdowns', () => {
     // 29 of July's 31 days for one seat more, on whole cents.
     expect(await netBalance(engine, customer.id)).toBe(400 + 94);
     const edited = await metronome.v2.contracts.retrieve(params);
+    // An edit stores the month's credit as it is; what its seats have added stays.
+    const [pool] = edited.data.credits ?? [];
+    await metronome.v2.contracts.editCredit({
+      customer_id: customer.id,
+      credit_id: pool?.id ?? '',
+      name: 'July',
+    });
+    expect(await netBalance(engine, customer.id)).toBe(400 + 94);
     expect(edited.data.subscriptions?.[0]?.quantity_schedule.map(({ quantity }) => quantity)).toEqual([4, 5]);
     await advance(engine, customer.clockId, '2025-08-01T00:00:00Z');
     expect(await netBalance(engine, customer.id)).toBe(500);

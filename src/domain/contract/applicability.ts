@@ -32,17 +32,6 @@ export function seatNamed(
   return target.pricingGroupValues[groupKey] ?? target.presentationGroupValues[groupKey] ?? null;
 }
 
-/** The balance as the target meets it: of one granted seat by seat, nothing but the share of its seat. */
-export function narrowedTo(balance: Balance, target: ChargeTarget): Balance | null {
-  const { shares } = balance;
-  if (shares === undefined) return balance;
-  const seatId = seatNamed(target, shares.groupKey);
-  const share = seatId === null ? undefined : shares.bySeat.get(seatId);
-  return share === undefined
-    ? null
-    : { ...balance, shares: { ...shares, bySeat: new Map([[share.seatId, share]]) } };
-}
-
 /** Whether a commit or credit may pay for the target (docs.metronome.com, "target credits and commits"). */
 export function reaches(applicability: Applicability, target: ChargeTarget): boolean {
   const { productIds, productTags, specifiers } = applicability;

@@ -1,5 +1,6 @@
 import type { Instant, Period } from '../period.js';
-import type { Balance } from './balanceTerms.js';
+import { type ChargeTarget, seatNamed } from './applicability.js';
+import type { Balance, SeatShare, SeatShares } from './balanceTerms.js';
 import type { Override, RateSegment } from './terms.js';
 
 /** What can change a price, or who pays for it, within a statement. */
@@ -7,6 +8,8 @@ export interface CutSources {
   segments: readonly RateSegment[];
   overrides: readonly Override[];
   balances: readonly Balance[];
+  /** Of balances granted seat by seat only the share of the seat that this names counts; without it all do. */
+  usage?: Pick<ChargeTarget, 'pricingGroupValues' | 'presentationGroupValues'>;
 }
 
 /** The instants inside the period at which one of the sources begins or ends, ascending and distinct. */
@@ -20,18 +23,29 @@ export function cutInstantsOf(period: Period, sources: CutSources): Instant[] {
     note(endingBefore);
   }
   for (const { access, shares } of sources.balances) {
+    if (
+      access.every(({ startingAt, endingBefore }) => endingBefore <= period.start || startingAt >= period.end)
+    ) {
+      continue;
+    }
+    const counting = shares === undefined ? null : sharesFor(shares, sources.usage);
+    if (counting?.length === 0) continue;
     for (const { startingAt, endingBefore } of access) {
       note(startingAt);
       note(endingBefore);
     }
-    for (const { spans } of shares?.bySeat.values() ?? []) {
-      for (const { start, end } of spans) {
-        note(start);
-        note(end);
-      }
+    for (const { start, end } of (counting ?? []).flatMap(({ spans }) => spans)) {
+      note(start);
+      note(end);
     }
   }
   return [...instants].sort((a, b) => a - b);
+}
+
+function sharesFor({ groupKey, bySeat }: SeatShares, usage: CutSources['usage']): SeatShare[] {
+  if (usage === undefined) return [...bySeat.values()];
+  const share = bySeat.get(seatNamed(usage, groupKey) ?? '');
+  return share === undefined ? [] : [share];
 }
 
 /** The period in pieces between the instants, which lie inside it in ascending order. */

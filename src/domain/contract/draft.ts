@@ -122,8 +122,11 @@ function servingBalances({ balances, terms }: CommonInput): Balance[] {
 
 /** Lets the balances pay for charges of these periods, one lot after the other. */
 function payer(input: CommonInput, periods: readonly Period[]): (charges: readonly Charge[]) => PaidCharge[] {
-  const balances = servingBalances(input);
   const from = Math.min(...periods.map(({ start }) => start));
+  // Grants of single seats have a draw for each: those that are long over are not even put in order.
+  const balances = servingBalances(input).filter(({ access }) =>
+    access.some(({ endingBefore }) => endingBefore > from),
+  );
   const draws = drawOrder(balances).filter(({ segment }) => segment.endingBefore > from);
   const available = availableBySegment(balances);
   return (charges) => payCharges(charges, draws, available);

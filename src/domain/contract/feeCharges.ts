@@ -1,6 +1,6 @@
 import { add, type Decimal, isZero, sign, ZERO } from '../decimal.js';
 import type { Instant } from '../period.js';
-import { narrowedTo, reaches } from './applicability.js';
+import { reaches } from './applicability.js';
 import { type Charge, chargesBetween } from './charge.js';
 import { cutAt, cutInstantsOf, pieceIndexAt } from './cuts.js';
 import { overridesFor, type PricedThing } from './overrides.js';
@@ -90,11 +90,11 @@ export function compositeCharges(
   const thing = plainThing(product, null);
   const segments = ratesFor(context.rates, product.id, {}, null);
   const overrides = overridesFor(context.terms.overrides, thing);
-  const balances = context.balances.flatMap((balance) => {
-    const narrowed = reaches(balance.applicability, thing) ? narrowedTo(balance, thing) : null;
-    return narrowed === null ? [] : [narrowed];
-  });
-  const cuts = cutAt(context.period, cutInstantsOf(context.period, { segments, overrides, balances }));
+  const balances = context.balances.filter(({ applicability }) => reaches(applicability, thing));
+  const cuts = cutAt(
+    context.period,
+    cutInstantsOf(context.period, { segments, overrides, balances, usage: thing }),
+  );
   const named = spends.filter((spend) => isNamed(product, spend));
   const charges: Charge[] = [];
   let spent = ZERO;

@@ -78,7 +78,9 @@ export function seatLedgers(
   const facts = new Map<string, LedgerEntry[]>();
   for (const entry of balance.entries) {
     if (entry.segmentId !== segment.id || entry.seatId == null) continue;
-    facts.set(entry.seatId, [...(facts.get(entry.seatId) ?? []), entry]);
+    const known = facts.get(entry.seatId);
+    if (known === undefined) facts.set(entry.seatId, [entry]);
+    else known.push(entry);
   }
   const ledgers = new Map<string, LedgerEntry[]>();
   for (const [seatId, rest] of restBySeat(balance, segment)) {
@@ -150,5 +152,5 @@ export function seatedLedger(balance: Balance, segment: AccessSegment, at: Insta
 
 function mergeKey({ type, timestamp, invoiceId, reason, amount }: LedgerEntry): string {
   const side = type === 'SEAT_BASED_ADJUSTMENT' && sign(amount) < 0 ? 'taken' : '';
-  return JSON.stringify([type, timestamp, invoiceId, reason, side]);
+  return `${type} ${timestamp} ${invoiceId ?? ''} ${side} ${reason ?? ''}`;
 }

@@ -1,6 +1,6 @@
 import { add, type Decimal, isZero, ONE, sign, subtract, ZERO } from '../decimal.js';
 import type { Instant, Period } from '../period.js';
-import { narrowedTo, reaches, valuesKey } from './applicability.js';
+import { reaches, valuesKey } from './applicability.js';
 import { type Charge, chargesBetween, listAmount } from './charge.js';
 import { type CounterStart, UsageCounter } from './counter.js';
 import { cutAt, cutInstantsOf, pieceIndexAt } from './cuts.js';
@@ -151,11 +151,8 @@ function chargeGroup(
   const thing: PricedThing = { product, pricingGroupValues, presentationGroupValues, billingFrequency: null };
   const segments = ratesFor(context.rates, product.id, pricingGroupValues, null);
   const overrides = overridesFor(context.terms.overrides, thing);
-  const balances = context.balances.flatMap((balance) => {
-    const narrowed = reaches(balance.applicability, thing) ? narrowedTo(balance, thing) : null;
-    return narrowed === null ? [] : [narrowed];
-  });
-  const instants = cutInstantsOf(context.period, { segments, overrides, balances });
+  const balances = context.balances.filter(({ applicability }) => reaches(applicability, thing));
+  const instants = cutInstantsOf(context.period, { segments, overrides, balances, usage: thing });
   const { knownCuts } = context;
   const cuts = cutAt(
     context.period,
