@@ -104,8 +104,9 @@ export async function requestChecksOfUsage(q: Queryable, arrivals: readonly Usag
      ), held as materialized (
        select k.account_id, k.customer_id, k.watched from named n
        join customer_checks k on k.account_id = n.account_id and k.customer_id = n.id
-       where k.watched or exists (
-         select from noticed m where m.account_id = k.account_id and m.customer_id = k.customer_id)
+       -- Joined, not asked for by a subquery: Postgres could not ask again for a row that it had to wait for.
+       left join noticed m on m.account_id = n.account_id and m.customer_id = n.id
+       where k.watched or m.customer_id is not null
        order by k.account_id, k.customer_id for update of k
      )
      update customer_checks k set requests = k.requests + 1,
