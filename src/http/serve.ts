@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Core } from '../core.js';
-import { BillingError } from '../domain/errors.js';
 import { newId } from '../ids.js';
 import { toJsonText } from '../json.js';
-import { isDatabaseAway, type Queryable, type Transaction } from '../storage/db.js';
+import type { Queryable, Transaction } from '../storage/db.js';
 import { API_VERSION } from '../stripe/version.js';
 import type { Authenticate, Principal } from './auth.js';
 import { decodeBody, readBody } from './body.js';
@@ -11,6 +10,7 @@ import type { Endpoint, RequestContext } from './endpoint.js';
 import { defectAnswer, errorAnswer } from './errors.js';
 import type { ErrorAnswer } from './errors.js';
 import type { Expander } from './expand.js';
+import { expectedFailure } from './failure.js';
 import { decodeForm } from './form.js';
 import { idempotencyKeyOf, requestFingerprint, runRequest } from './idempotency.js';
 import type { Answer } from './idempotency.js';
@@ -66,16 +66,9 @@ export async function serve(
 
 /** Answers a failure in Stripe's words; a defect is logged under the request id and answered opaquely. */
 export function sendFailure(core: Core, exchange: Exchange, error: unknown, where: string): void {
-  let answer: ErrorAnswer;
-  if (error instanceof BillingError) {
-    answer = errorAnswer(error, exchange.sent);
-  } else if (isDatabaseAway(error)) {
-    core.log.warn({ requestId: exchange.requestId, endpoint: where }, 'request met a database that is away');
-    answer = errorAnswer(databaseAway(), exchange.sent);
-  } else {
-    core.log.error({ err: error, requestId: exchange.requestId, endpoint: where }, 'request failed');
-    answer = defectAnswer(exchange.requestId);
-  }
+  const failure = expectedFailure(core, exchange.requestId, where, error);
+  const answer: ErrorAnswer =
+    failure === null ? defectAnswer(exchange.requestId) : errorAnswer(failure, exchange.sent);
   const { response } = exchange;
   if (response.headersSent) {
     response.destroy();
@@ -86,17 +79,6 @@ export function sendFailure(core: Core, exchange: Exchange, error: unknown, wher
   if (answer.status === 413) response.setHeader('Connection', 'close');
   if (answer.status === 429) response.setHeader('Retry-After', RETRY_AFTER_SECONDS);
   send(response, answer.status, toJsonText(answer.body));
-}
-
-/** A write that was under way may have happened: the same request with its idempotency key finds out. */
-function databaseAway(): BillingError {
-  return new BillingError(
-    'unavailable',
-    'The database is restarting. Send the same request again in a moment.',
-    {
-      retry: true,
-    },
-  );
 }
 
 /** Sends a JSON text. */

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Core } from '../../core.js';
-import { BillingError, invalid } from '../../domain/errors.js';
+import { invalid } from '../../domain/errors.js';
 import { newId } from '../../ids.js';
 import { toJsonText } from '../../json.js';
 import type { Queryable } from '../../storage/db.js';
 import { readBody } from '../body.js';
+import { expectedFailure } from '../failure.js';
 import { idempotencyKeyOf, requestFingerprint, runRequest } from '../idempotency.js';
 import type { Answer } from '../idempotency.js';
 import { contextOf } from '../serve.js';
@@ -47,14 +48,12 @@ export function sendMetronomeFailure(
   error: unknown,
   where: string,
 ): void {
-  if (!(error instanceof BillingError)) {
-    core.log.error({ err: error, requestId, endpoint: where }, 'request failed');
-  }
+  const expected = expectedFailure(core, requestId, where, error);
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  const failure = error instanceof BillingError ? metronomeFailure(error) : metronomeDefect(requestId);
+  const failure = expected === null ? metronomeDefect(requestId) : metronomeFailure(expected);
   for (const [name, value] of Object.entries(failure.headers)) response.setHeader(name, value);
   if (failure.status === 413) response.setHeader('Connection', 'close');
   sendText(response, failure.status, toJsonText(failure.body));
