@@ -21,13 +21,18 @@ export interface NewEvent {
   previousAttributes?: JsonObject | undefined;
   /** The customer's own time where there's a customer, wall time for the catalogue. */
   at: Instant;
+  /** Of an event that may be told of more than once and shall be there once; a new one unless given. */
+  id?: string;
   /** null or absent when it happened by itself. */
   request?: EventRequest | null | undefined;
 }
 
-/** Writes an event in the transaction of the change it tells of, and returns its id (docs.stripe.com/api/events). */
+/**
+ * Writes an event in the transaction of the change it tells of, and returns its id (docs.stripe.com/api/events). One whose
+ * id is there already stays as it is.
+ */
 export async function emitEvent(tx: Transaction, event: NewEvent): Promise<string> {
-  const id = newId('event');
+  const id = event.id ?? newId('event');
   const objectId = event.object['id'];
   const { object, previousAttributes } = event;
   await insertEvent(tx, event.accountId, {

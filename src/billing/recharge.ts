@@ -39,6 +39,7 @@ import {
   type ThresholdKind,
 } from '../storage/thresholdPayments.js';
 import { customerNow } from './clock.js';
+import { firstLifecycleEvent } from '../domain/contract/lifecycle.js';
 import { newUuid } from './contracts/ids.js';
 import type { OpenInvoices } from './contracts/open.js';
 import { contractsChanged } from './contracts/plan.js';
@@ -228,7 +229,7 @@ async function buy(
   });
   if (terms.gate.type === 'NONE') {
     await insertBalance(tx, accountId, balance);
-    await contractsChanged(tx, core, accountId, customer, at);
+    await contractsChanged(tx, core, accountId, customer, at, firstLifecycleEvent([], [balance], at));
     return;
   }
   const id = newUuid();
@@ -319,15 +320,16 @@ export async function releaseThreshold(
   if (customer === null || contract === null) throw notFound('workflow', workflowId, 'workflow_id');
   const at = await customerNow(tx, core, accountId, customer);
   if (!(await closeThresholdPayment(tx, accountId, workflowId, outcome, at))) return;
-  if (outcome === 'paid') await insertBalance(tx, accountId, payment.balance);
-  else await updateContract(tx, accountId, switchedOff(contract, payment.kind));
+  const bought = outcome === 'paid' ? [payment.balance] : [];
+  for (const balance of bought) await insertBalance(tx, accountId, balance);
+  if (outcome === 'failed') await updateContract(tx, accountId, switchedOff(contract, payment.kind));
   await emitGate(tx, accountId, customer, contract, 'payment_status', at, {
     workflow_id: workflowId,
     workflow_type: payment.kind === 'spend' ? 'spend' : 'prepaid_balance',
     payment_status: outcome,
     invoice_total: toText(scheduledTotal(payment.balance.invoiceSchedule)),
   });
-  await contractsChanged(tx, core, accountId, customer, at);
+  await contractsChanged(tx, core, accountId, customer, at, firstLifecycleEvent([], bought, at));
 }
 
 function switchedOff(contract: ContractRecord, kind: ThresholdKind): ContractRecord {

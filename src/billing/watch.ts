@@ -6,6 +6,7 @@ import {
   type CheckRef,
   type CheckResult,
   type CustomerCheck,
+  findLookDate,
   finishCheck,
 } from '../storage/customerChecks.js';
 import { findCustomer } from '../storage/customers.js';
@@ -13,6 +14,7 @@ import type { Transaction } from '../storage/db.js';
 import { findAlertsOfCustomer, type ThresholdAlert } from '../storage/thresholdAlerts.js';
 import { customerNow } from './clock.js';
 import { dateLateStatements } from './contracts/late.js';
+import { nextToTell, tellOfLifecycle } from './contracts/notifications.js';
 import { openInvoices, type OpenInvoices } from './contracts/open.js';
 import { loadContractState } from './contracts/state.js';
 import { evaluateThresholds, hasThreshold } from './recharge.js';
@@ -21,7 +23,8 @@ import { evaluateAlerts } from './thresholdAlerts.js';
 const NOTHING: CheckResult = { watched: false, nextLookAt: null };
 
 /**
- * Looks at a customer's spend and balances, at the customer's own time: alerts first, then what thresholds buy. One
+ * Looks at a customer's spend and balances, at the customer's own time: tells of what has begun and ended, of alerts,
+ * then buys what thresholds ask for. One
  * transaction that holds the customer's row, so whoever looks at the same time sees what this one has done; what is
  * asked for meanwhile stays to be done.
  */
@@ -35,16 +38,23 @@ async function look(tx: Transaction, core: Core, { accountId, customerId }: Chec
   const customer = await findCustomer(tx, accountId, customerId, 'update');
   if (customer === null || customer.deletedAt !== null) return NOTHING;
   const at = await customerNow(tx, core, accountId, customer);
+  const since = await findLookDate(tx, { accountId, customerId });
   await dateLateStatements(tx, core, accountId, customer, at);
   const alerts = await findAlertsOfCustomer(tx, accountId, customerId);
   if (alerts.length === 0) {
     const state = await loadContractState(tx, core, accountId, customer, at);
-    if (!state.contracts.some(({ contract }) => hasThreshold(contract))) return NOTHING;
+    if (!state.contracts.some(({ contract }) => hasThreshold(contract))) {
+      if (since !== null && since <= at) await tellOfLifecycle(tx, { accountId, customer }, state, since, at);
+      return { watched: false, nextLookAt: nextToTell(state, at) };
+    }
   }
   const open = await openInvoices(tx, core, accountId, customer, { at });
+  if (since !== null && since <= at)
+    await tellOfLifecycle(tx, { accountId, customer }, open.state, since, at);
   await evaluateAlerts(tx, accountId, customer, alerts, open, at);
   await evaluateThresholds(tx, core, accountId, customer, open, at);
-  return { watched: true, nextLookAt: nextChange(open, alerts, at) };
+  const next = [nextChange(open, alerts, at), nextToTell(open.state, at)].filter((one) => one !== null);
+  return { watched: true, nextLookAt: next.length === 0 ? null : Math.min(...next) };
 }
 
 /** The next instant at which what is watched may change without anybody doing anything. */

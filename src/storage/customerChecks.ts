@@ -17,16 +17,38 @@ const CLAIM = `interval '30 seconds'`;
 const SPACING = `interval '150 milliseconds'`;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Asks for a look at the customer once the transaction is committed. */
-export async function requestCheck(q: Queryable, { accountId, customerId }: CheckRef): Promise<void> {
+/**
+ * Asks for a look at the customer once the transaction is committed. `since`, by the customer's time, is from where on
+ * something may have happened that nobody was told of.
+ */
+export async function requestCheck(
+  q: Queryable,
+  { accountId, customerId }: CheckRef,
+  since: Instant | null = null,
+): Promise<void> {
   await q.queryNamed(
     'request_check',
-    `insert into customer_checks as k (account_id, customer_id, test_clock_id, requests, pending_since)
-     select account_id, id, test_clock_id, 1, clock_timestamp() from customers where account_id = $1 and id = $2
+    `insert into customer_checks as k (account_id, customer_id, test_clock_id, requests, pending_since, next_look_at)
+     select account_id, id, test_clock_id, 1, clock_timestamp(), $3::timestamptz
+     from customers where account_id = $1 and id = $2
      on conflict (account_id, customer_id) do update set requests = k.requests + 1, watched = true,
+       next_look_at = least(k.next_look_at, $3::timestamptz),
        pending_since = coalesce(k.pending_since, excluded.pending_since)`,
+    [accountId, customerId, timestamp(since)],
+  );
+}
+
+/** When the look at a customer that is made now was due by the customer's time; null when it had no date. */
+export async function findLookDate(
+  q: Queryable,
+  { accountId, customerId }: CheckRef,
+): Promise<Instant | null> {
+  const rows = await q.queryNamed<{ at: Instant | null }>(
+    'find_look_date',
+    'select next_look_at as at from customer_checks where account_id = $1 and customer_id = $2',
     [accountId, customerId],
   );
+  return rows[0]?.at ?? null;
 }
 
 /** Asks for a look at everybody of the account who has contracts or balances, for an alert about all of them. */
@@ -172,11 +194,12 @@ export interface CheckResult {
   nextLookAt: Instant | null;
 }
 
-/** Ends a look, in its own transaction: what was asked for meanwhile stays to be done. */
+/** Ends a look, in its own transaction: what was asked for meanwhile stays to be done, from the same date on. */
 export async function finishCheck(q: Queryable, check: CustomerCheck, result: CheckResult): Promise<void> {
   await q.queryNamed(
     'finish_check',
-    `update customer_checks set claimed_until = null, looked_at = clock_timestamp(), next_look_at = $5,
+    `update customer_checks set claimed_until = null, looked_at = clock_timestamp(),
+       next_look_at = case when requests > $3 then least(next_look_at, $5) else $5 end,
        pending_since = case when requests > $3 then clock_timestamp() end,
        watched = case when requests > $3 then watched else $4 end
      where account_id = $1 and customer_id = $2`,

@@ -20,11 +20,12 @@ export interface EventRecord {
 const COLUMNS = `id, livemode, type, created_at as "createdAt", object_id as "objectId", data,
   request_id as "requestId", idempotency_key as "idempotencyKey"`;
 
+/** Stores an event; one with the same id stays as it is. */
 export async function insertEvent(q: Queryable, accountId: string, event: EventRecord): Promise<void> {
   await q.queryNamed(
     'insert_event',
     `insert into events (account_id, id, livemode, type, created_at, object_id, data, request_id, idempotency_key)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (account_id, id) do nothing`,
     [
       accountId,
       event.id,

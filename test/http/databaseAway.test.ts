@@ -1,4 +1,8 @@
 import { expect, test } from 'vitest';
+import { errorAnswer } from '../../src/http/errors.js';
+import { expectedFailure } from '../../src/http/failure.js';
+import { metronomeFailure } from '../../src/http/metronome/errors.js';
+import { createLogger } from '../../src/logging.js';
 import { isDatabaseAway } from '../../src/storage/db.js';
 
 test.each([
@@ -15,4 +19,12 @@ test.each([
   ['no error at all', '57P03', false],
 ])('%s', (_what, error, away) => {
   expect(isDatabaseAway(error)).toBe(away);
+});
+
+test('either dialect answers a database that is away with 503 and asks to come again', () => {
+  const error = Object.assign(new Error('terminating connection'), { code: '57P01' });
+  const failure = expectedFailure({ log: createLogger('silent') }, 'req_1', 'GET /', error);
+  if (failure === null) throw new Error('taken for a defect');
+  expect(errorAnswer(failure)).toMatchObject({ status: 503, retry: true });
+  expect(metronomeFailure(failure)).toMatchObject({ status: 503, headers: { 'x-should-retry': 'true' } });
 });

@@ -143,7 +143,7 @@ describe('a transaction', () => {
       const [row] = await ctx.q.query<{ pid: number }>('select pg_backend_pid() as pid');
       await api.db.query('select pg_terminate_backend($1)', [row?.pid]);
     };
-    expect((await post('/v1/written', 'killed', 'name=killed')).status).toBe(500);
+    expect((await post('/v1/written', 'killed', 'name=killed')).status).toBe(503);
     during = () => Promise.resolve();
     expect(await rows('killed')).toBe(0);
     const retry = await post('/v1/written', 'killed', 'name=killed');

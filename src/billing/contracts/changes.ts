@@ -5,6 +5,7 @@ import { findContractInvoicesOf } from '../../storage/contractInvoices.js';
 import { findContract, updateContract } from '../../storage/contracts.js';
 import type { ContractRecord } from '../../domain/contract/contract.js';
 import type { ContractChange } from './create.js';
+import { tellOfContractEdit } from './notifications.js';
 import { contractsChanged } from './plan.js';
 import { voidContractInvoice } from './void.js';
 
@@ -53,6 +54,8 @@ export async function setUsageFilter(
     .filter((one) => one.startingAt < startingAt)
     .map((one) => ({ ...one, endingBefore: Math.min(one.endingBefore ?? startingAt, startingAt) }));
   const usageFilters = [...earlier, { ...filter, startingAt }];
-  await updateContract(tx, accountId, { ...contract, document: { ...contract.document, usageFilters } });
+  const after = { ...contract, document: { ...contract.document, usageFilters } };
+  await updateContract(tx, accountId, after);
+  await tellOfContractEdit(tx, { accountId, customer: change.customer }, after, change.now);
   await contractsChanged(tx, change.core, accountId, change.customer, change.now);
 }

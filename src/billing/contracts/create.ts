@@ -1,6 +1,7 @@
 import type { Core } from '../../core.js';
 import { truncateAccess } from '../../domain/contract/balance.js';
 import type { BalanceRecord, ContractDocument, ContractRecord } from '../../domain/contract/contract.js';
+import { firstLifecycleEvent } from '../../domain/contract/lifecycle.js';
 import { BillingError, invalid, notFound } from '../../domain/errors.js';
 import type { Instant } from '../../domain/period.js';
 import { findBalancesOf, insertBalance, updateBalance } from '../../storage/balances.js';
@@ -12,6 +13,7 @@ import { customerNowForChange } from '../clock.js';
 import { checkThresholdTerms } from '../thresholdTerms.js';
 import { writeRollovers } from './finalize.js';
 import { openInvoices } from './open.js';
+import { tellOfContractEdit } from './notifications.js';
 import { contractsChanged } from './plan.js';
 
 /** A contract as it is agreed, with the commits and credits that it brings. */
@@ -80,7 +82,8 @@ export async function createContract(change: ContractChange, contract: NewContra
   await insertContract(tx, accountId, record);
   for (const balance of contract.balances) await insertBalance(tx, accountId, balance);
   if (contract.transition !== null) await renew(change, record, contract.transition);
-  await contractsChanged(tx, core, accountId, customer, now);
+  const since = firstLifecycleEvent([record], contract.balances, now);
+  await contractsChanged(tx, core, accountId, customer, now, since);
   return record;
 }
 
@@ -104,6 +107,8 @@ async function renew(
   await endContract(change, renewed, end, false);
   const closed = (await findClosedStatements(tx, accountId, [from.id])).get(from.id);
   if (closed !== undefined && closed >= end) await handOver(change, from.id, closed);
+  const after = await endContract(change, renewed, end, false);
+  await tellOfContractEdit(tx, { accountId, customer }, after, change.now);
   if (!transition.removeTrueUps) return;
   for (const balance of await findBalancesOf(tx, accountId, customer.id)) {
     if (balance.contractId !== from.id || balance.type !== 'POSTPAID') continue;

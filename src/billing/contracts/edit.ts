@@ -1,4 +1,5 @@
 import type { BalanceRecord, ContractRecord } from '../../domain/contract/contract.js';
+import { firstLifecycleEvent } from '../../domain/contract/lifecycle.js';
 import { recurringGrants } from '../../domain/contract/recurring.js';
 import { invalid } from '../../domain/errors.js';
 import type { Instant } from '../../domain/period.js';
@@ -10,6 +11,7 @@ import { lockContract } from './changes.js';
 import type { ContractChange } from './create.js';
 import { endContract } from './create.js';
 import { newUuid } from './ids.js';
+import { tellOfBalanceEdit, tellOfContractEdit } from './notifications.js';
 import { contractsChanged } from './plan.js';
 import { type ContractState, grantContext } from './state.js';
 
@@ -48,7 +50,12 @@ export async function saveEdit(change: ContractChange, edit: EditedContract): Pr
   for (const balance of edit.added) await insertBalance(tx, accountId, balance);
   for (const balance of edit.changed) await updateBalance(tx, accountId, balance);
   if (edit.end !== undefined) await endContract(change, after, edit.end, edit.allowEndBeforeFinalized);
-  await contractsChanged(tx, core, accountId, customer, now);
+  const told = { accountId, customer };
+  await tellOfContractEdit(tx, told, after, now);
+  for (const balance of edit.changed) await tellOfBalanceEdit(tx, told, balance, now);
+  const ended = edit.end === undefined ? after : { ...after, endingBefore: edit.end };
+  const since = firstLifecycleEvent([ended], [...edit.added, ...edit.changed], now);
+  await contractsChanged(tx, core, accountId, customer, now, since);
   return id;
 }
 
@@ -70,7 +77,8 @@ export async function saveBalanceEdit(
     return;
   }
   for (const balance of changed) await updateBalance(tx, accountId, balance);
-  await contractsChanged(tx, core, accountId, customer, now);
+  await tellOfBalanceEdit(tx, { accountId, customer }, after, now);
+  await contractsChanged(tx, core, accountId, customer, now, firstLifecycleEvent([], [after], now));
 }
 
 /** Grants of recurring ones have no row until something about them changes. */

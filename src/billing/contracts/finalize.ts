@@ -2,16 +2,19 @@ import type { ContractRef, Core } from '../../core.js';
 import { deductionEntry, trueUpEntries } from '../../domain/contract/balance.js';
 import type { LedgerEntry } from '../../domain/contract/balanceTerms.js';
 import type { DraftInvoice } from '../../domain/contract/draft.js';
+import { firstLifecycleEvent } from '../../domain/contract/lifecycle.js';
 import type { Instant } from '../../domain/period.js';
 import { writersFinished } from '../../metering/metrics/count.js';
 import { insertBalance, insertBalanceEntries } from '../../storage/balances.js';
 import { insertBilledLines, insertContractInvoice } from '../../storage/contractInvoices.js';
 import { findContract, setContractDue } from '../../storage/contracts.js';
+import { requestCheck } from '../../storage/customerChecks.js';
 import { type CustomerRecord, findCustomer } from '../../storage/customers.js';
 import type { Transaction } from '../../storage/db.js';
 import { announceClosing, recordNextStatement, settleLateUsage } from '../../storage/lateUsage.js';
 import { type ContractStep, dueKeys, isDue, nextContractStep, nextStatement } from './due.js';
 import { writeCounted } from './late.js';
+import { tellOfFinal } from './notifications.js';
 import { type OpenInvoices, openInvoices } from './open.js';
 import { type ContractState, loadContractState } from './state.js';
 
@@ -201,6 +204,7 @@ export async function writeFinal(
   if (keys.length > 0) {
     await insertBilledLines(tx, { accountId, contractId: draft.contractId }, keys, draft.invoiceId);
   }
+  await tellOfFinal(tx, { accountId, customer }, draft, at);
 }
 
 /** Closes the postpaid commits whose shortfall the invoice bills. */
@@ -234,6 +238,9 @@ export async function writeRollovers(
   for (const rollover of open.rolledOver) {
     if (rollover.fromContractId !== ref.contractId) continue;
     await insertBalance(tx, ref.accountId, rollover.balance);
+    const { customerId } = rollover.balance;
+    const since = firstLifecycleEvent([], [rollover.balance], open.state.at);
+    await requestCheck(tx, { accountId: ref.accountId, customerId }, since);
     await insertBalanceEntries(
       tx,
       ref.accountId,

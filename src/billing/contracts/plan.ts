@@ -29,7 +29,8 @@ export async function loadContractPlan(
 
 /**
  * To be called at the end of whatever changes a customer's contracts or balances: notes anew when each contract has
- * work, and after the commit makes sure that its workflow runs and looks again.
+ * work, and after the commit makes sure that its workflow runs and looks again. `since` is the earliest instant at which
+ * the change lets something happen, for those who are told of it.
  */
 export async function contractsChanged(
   tx: Transaction,
@@ -37,8 +38,9 @@ export async function contractsChanged(
   accountId: string,
   customer: CustomerRecord,
   now: Instant,
+  since: Instant = now,
 ): Promise<void> {
-  await requestCheck(tx, { accountId, customerId: customer.id });
+  await requestCheck(tx, { accountId, customerId: customer.id }, since);
   const contracts = await findContractsOf(tx, accountId, customer.id);
   for (const { id: contractId } of contracts) {
     const ref = { accountId, contractId };

@@ -1,8 +1,10 @@
 import { createContract, endContract, lockForChange } from '../../billing/contracts/create.js';
 import { archiveContract, setUsageFilter } from '../../billing/contracts/changes.js';
 import { newUuid } from '../../billing/contracts/ids.js';
+import { tellOfContractEdit } from '../../billing/contracts/notifications.js';
 import { contractsChanged } from '../../billing/contracts/plan.js';
 import { requireCustomerByAnyId } from '../../billing/metronome/customers.js';
+import { firstLifecycleEvent } from '../../domain/contract/lifecycle.js';
 import { notFound } from '../../domain/errors.js';
 import { findContract, findContractEdits } from '../../storage/contracts.js';
 import { resolveRateCard } from '../../storage/rateCards.js';
@@ -129,8 +131,10 @@ const updateEndDate = metronomeEndpoint({
       throw notFound('contract', input.contract_id, 'contract_id');
     }
     const allow = input.allow_ending_before_finalized_invoice ?? false;
-    await endContract(change, contract, input.ending_before ?? null, allow);
-    await contractsChanged(tx, core, accountId, change.customer, change.now);
+    const after = await endContract(change, contract, input.ending_before ?? null, allow);
+    await tellOfContractEdit(tx, change, after, change.now);
+    const since = firstLifecycleEvent([after], [], change.now);
+    await contractsChanged(tx, core, accountId, change.customer, change.now, since);
     return { data: { id: contract.id } };
   },
 });

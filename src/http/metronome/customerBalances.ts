@@ -1,5 +1,7 @@
+import { firstLifecycleEvent } from '../../domain/contract/lifecycle.js';
 import type { BalanceRecord } from '../../domain/contract/contract.js';
 import { type ContractChange, lockForChange } from '../../billing/contracts/create.js';
+import { tellOfBalanceEdit } from '../../billing/contracts/notifications.js';
 import { contractsChanged } from '../../billing/contracts/plan.js';
 import { requireCustomerByAnyId } from '../../billing/metronome/customers.js';
 import { invalid, notFound } from '../../domain/errors.js';
@@ -26,7 +28,7 @@ async function store(change: ContractChange, balance: BalanceRecord): Promise<{ 
   const foreign = [...(balance.applicableContractIds ?? []), ...invoiced].find((id) => !known.has(id));
   if (foreign !== undefined) throw notFound('contract', foreign, 'applicable_contract_ids');
   await insertBalance(tx, accountId, balance);
-  await contractsChanged(tx, core, accountId, customer, now);
+  await contractsChanged(tx, core, accountId, customer, now, firstLifecycleEvent([], [balance], now));
   return { data: { id: balance.id } };
 }
 
@@ -146,7 +148,8 @@ async function moveEnd(
     changed.invoiceSchedule = { ...balance.invoiceSchedule, items };
   }
   await updateBalance(tx, accountId, changed);
-  await contractsChanged(tx, core, accountId, customer, now);
+  await tellOfBalanceEdit(tx, change, changed, now);
+  await contractsChanged(tx, core, accountId, customer, now, firstLifecycleEvent([], [changed], now));
   return { data: { id } };
 }
 
