@@ -149,12 +149,16 @@ export function isUniqueViolation(error: unknown, constraint?: string): boolean 
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error ? String(error.code) : '';
-  // The driver gives a connection that broke under a statement no code, only these words.
-  return AWAY.some((start) => code.startsWith(start)) || error.message.startsWith('Connection terminated');
+  // The driver gives a connection that broke under a statement, or between two, no code, only words.
+  return (
+    AWAY.some((start) => code.startsWith(start)) || BROKEN.some((words) => error.message.startsWith(words))
+  );
 }
 
 /** Connection exceptions, a server that starts or stops, and a socket that nobody answers. */
 const AWAY = ['08', '57P0', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
+
+const BROKEN = ['Connection terminated', 'Client has encountered a connection error'];
 
 function isLostRace(error: unknown): boolean {
   const state = sqlState(error);

@@ -14,6 +14,11 @@ test.each([
   ['a server that stops', Object.assign(new Error('terminating connection'), { code: '57P01' }), true],
   ['nobody at the port', Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), true],
   ['a connection that broke', new Error('Connection terminated unexpectedly'), true],
+  [
+    'a connection that broke before',
+    new Error('Client has encountered a connection error and is not queryable'),
+    true,
+  ],
   ['a unique key', Object.assign(new Error('duplicate key'), { code: '23505' }), false],
   ['a mistake of ours', new TypeError('x is not a function'), false],
   ['no error at all', '57P03', false],
