@@ -23,7 +23,7 @@ export interface Answer {
 
 /** A request to our own API. */
 export async function live(
-  engine: TestEngine,
+  engine: Pick<TestEngine, 'baseUrl' | 'apiKey'>,
   method: 'GET' | 'POST',
   path: string,
   body?: unknown,
@@ -73,7 +73,10 @@ export interface PrepaidOptions {
 }
 
 /** A customer whose usage costs a dollar a unit, and who has prepaid. */
-export async function prepaidCustomer(engine: TestEngine, options: PrepaidOptions): Promise<Prepaid> {
+export async function prepaidCustomer(
+  engine: Pick<TestEngine, 'metronome'>,
+  options: PrepaidOptions,
+): Promise<Prepaid> {
   const { metronome } = engine;
   const { productId, eventType } = await sumProduct(metronome, 'Units');
   const fixedProductId = await fixedProduct(metronome, 'Credits');

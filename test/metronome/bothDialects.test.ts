@@ -3,6 +3,7 @@ import type Stripe from 'stripe';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startTestEngine, type TestEngine } from '../support/engine.js';
 import { refusal } from './failure.js';
+import { draftTotal, fixedProduct, monthStart, netBalance, rateCard, segment } from './world.js';
 
 const HOUR = 3_600_000;
 
@@ -115,6 +116,74 @@ it('an event sent by either client is seen by both in the very next read', async
     { customer_id: cus, event_type: type, properties: { stripe_customer_id: cus, value: '5' } },
     { customer_id: cus, properties: { value: 'many' } },
   ]);
+});
+
+it('usage, drafts and balance of both dialects have an event of either client in the very next read', async () => {
+  const one = await world('units');
+  const { cus, uuid, type } = one;
+  const price = await stripe.prices.create({
+    currency: 'usd',
+    unit_amount: 3,
+    recurring: { interval: 'month', usage_type: 'metered', meter: one.meterId },
+    product_data: { name: 'Units' },
+  });
+  const subscription = await stripe.subscriptions.create({ customer: cus, items: [{ price: price.id }] });
+  const product = await metronome.v1.contracts.products.create({
+    name: 'Units',
+    type: 'USAGE',
+    billable_metric_id: one.metricId,
+  });
+  const card = await rateCard(metronome, [{ product_id: product.data.id, rate_type: 'FLAT', price: 100 }]);
+  await metronome.v1.contracts.create({
+    customer_id: uuid,
+    starting_at: monthStart(),
+    rate_card_id: card,
+    commits: [
+      {
+        type: 'PREPAID',
+        product_id: await fixedProduct(metronome, 'Prepaid'),
+        access_schedule: segment(1000, monthStart(), '2100-01-01T00:00:00Z'),
+      },
+    ],
+  });
+  // Stripe's period begins with the subscription.
+  const at = subscription.created + 1;
+  const read = async () => {
+    const { data } = await stripe.billing.meters.listEventSummaries(one.meterId, {
+      customer: cus,
+      start_time: minute - 3600,
+      end_time: minute + 3600,
+    });
+    const preview = await stripe.invoices.createPreview({ subscription: subscription.id });
+    return {
+      stripeUsage: data[0]?.aggregated_value ?? 0,
+      stripeDraft: preview.total,
+      usage: await onMetronome(one),
+      draft: await draftTotal(engine, uuid),
+      balance: await netBalance(engine, uuid),
+    };
+  };
+  await stripe.billing.meterEvents.create({
+    event_name: type,
+    identifier: 'cells-s',
+    timestamp: at,
+    payload: { stripe_customer_id: cus, value: '4' },
+  });
+  // 4 units: 12 cents there; 400 cents here, all prepaid.
+  expect(await read()).toEqual({ stripeUsage: 4, stripeDraft: 12, usage: 4, draft: 0, balance: 600 });
+  await metronome.v1.usage.ingest({
+    usage: [
+      {
+        transaction_id: 'cells-m',
+        customer_id: uuid,
+        event_type: type,
+        timestamp: new Date(at * 1000).toISOString(),
+        properties: { value: '9' },
+      },
+    ],
+  });
+  // 13 units: 39 cents there; 1,300 cents here, of which 1,000 are prepaid.
+  expect(await read()).toEqual({ stripeUsage: 13, stripeDraft: 39, usage: 13, draft: 300, balance: 0 });
 });
 
 it('a cancellation through Stripe takes the event back from the metrics too', async () => {
