@@ -22,7 +22,7 @@ const MEASURES: Readonly<Record<SectionName, (world: World) => Promise<SectionRe
     measureContracts({
       api: world.engine.api,
       apiKey: world.engine.apiKey,
-      events: world.options.events,
+      events: world.options.contractEvents,
       cpuSeconds: () => world.engine.cpuSeconds(),
       note: (text) => {
         world.note(text);

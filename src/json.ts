@@ -8,6 +8,14 @@ export class JsonNumber {
   }
 }
 
+/** JSON that is written already, by `toJsonText`. */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 /** The decimal as a JSON number with every digit; for Metronome's amounts. */
 export function jsonNumber(value: Decimal): JsonNumber {
   return new JsonNumber(toText(value));
@@ -22,6 +30,7 @@ export type JsonValue =
   | number
   | bigint
   | JsonNumber
+  | JsonText
   | boolean
   | null
   | undefined
@@ -45,15 +54,28 @@ export function toJsonText(value: JsonValue): string {
       return JSON.stringify(value);
   }
   if (value === null) return 'null';
-  if (value instanceof JsonNumber) return value.text;
+  if (value instanceof JsonNumber || value instanceof JsonText) return value.text;
   if (Array.isArray(value)) return `[${(value as readonly JsonValue[]).map(toJsonText).join(',')}]`;
-  let text = '';
+  // Joined, which makes one flat text: adding up makes a tree of them, which costs more to write out than to make.
+  const parts: string[] = [];
   for (const key of Object.keys(value)) {
     const property = (value as JsonObject)[key];
     if (property === undefined) continue;
-    text += `${text === '' ? '' : ','}${stringText(key)}:${toJsonText(property)}`;
+    parts.push(keyText(key) + toJsonText(property));
   }
-  return `{${text}}`;
+  return `{${parts.join(',')}}`;
+}
+
+/** Property names come again and again; those of callers' objects may be any, so only so many are kept. */
+const keyTexts = new Map<string, string>();
+const KEY_TEXTS_MAX = 2_000;
+
+function keyText(key: string): string {
+  const known = keyTexts.get(key);
+  if (known !== undefined) return known;
+  const text = `${stringText(key)}:`;
+  if (keyTexts.size < KEY_TEXTS_MAX) keyTexts.set(key, text);
+  return text;
 }
 
 const NOTHING_TO_ESCAPE = /^[ !#-[\]-~]*$/;

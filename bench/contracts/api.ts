@@ -2,7 +2,7 @@
 export interface ContractsWorld {
   readonly api: string;
   readonly apiKey: string;
-  /** Events in the big period. */
+  /** Events on the big rate card. */
   readonly events: number;
   /** CPU time of the engine's own process since it began. */
   cpuSeconds(): number;

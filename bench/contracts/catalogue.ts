@@ -33,13 +33,7 @@ export async function createPriced(
   name: string,
   sizes: Readonly<Record<string, number>>,
 ): Promise<Priced> {
-  const eventName = `${name}_${randomBytes(4).toString('hex')}`;
-  // Bulk events are Stripe's: they need a meter that knows their name.
-  await callForm(world, '/v1/billing/meters', {
-    display_name: name,
-    event_name: eventName,
-    'default_aggregation[formula]': 'sum',
-  });
+  const eventName = await createMeter(world, name);
   const dimensions = Object.keys(sizes);
   const { data: metric } = await call<Made>(world, '/metronome/v1/billable-metrics/create', {
     name,
@@ -55,12 +49,40 @@ export async function createPriced(
     billable_metric_id: metric.id,
     pricing_group_key: dimensions,
   });
-  const combinations = combine(sizes).map((values, index) => ({
-    values,
-    price: BigInt(1 + (index % PRICES)),
-  }));
+  const combinations = combinationsOf(sizes);
   const cardId = await createCard(world, product.id, combinations);
   return { eventName, productId: product.id, cardId, combinations };
+}
+
+/** Bulk events are Stripe's: they need a meter that knows their name. Returns the name. */
+async function createMeter(world: ContractsWorld, name: string): Promise<string> {
+  const eventName = `${name}_${randomBytes(4).toString('hex')}`;
+  await callForm(world, '/v1/billing/meters', {
+    display_name: name,
+    event_name: eventName,
+    'default_aggregation[formula]': 'sum',
+  });
+  return eventName;
+}
+
+/** The same events on a meter alone: no metric looks at them, and no card prices them. */
+export async function createUnpriced(
+  world: ContractsWorld,
+  name: string,
+  sizes: Readonly<Record<string, number>>,
+): Promise<Priced> {
+  const eventName = await createMeter(world, name);
+  return { eventName, productId: '', cardId: '', combinations: combinationsOf(sizes) };
+}
+
+function combinationsOf(sizes: Readonly<Record<string, number>>): Priced['combinations'] {
+  return combine(sizes).map((values, index) => ({ values, price: BigInt(1 + (index % PRICES)) }));
+}
+
+/** A customer of Stripe's dialect alone. */
+export async function createPlainCustomer(world: ContractsWorld): Promise<BenchCustomer> {
+  const { id } = await callForm<{ id: string }>(world, '/v1/customers', { name: 'Benchmark' });
+  return { stripeId: id, id };
 }
 
 interface Made {
@@ -112,7 +134,7 @@ export async function createContractCustomer(
   cardId: string,
   terms: object = {},
 ): Promise<BenchCustomer> {
-  const { id: stripeId } = await callForm<{ id: string }>(world, '/v1/customers', { name: 'Benchmark' });
+  const { stripeId } = await createPlainCustomer(world);
   const found = await call<{ data: { id: string }[] }>(
     world,
     `/metronome/v1/customers?ingest_alias=${stripeId}`,

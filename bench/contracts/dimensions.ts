@@ -1,15 +1,29 @@
 import type { ContractsWorld } from './api.js';
-import { type BenchCustomer, createContractCustomer, createPriced, type Priced } from './catalogue.js';
+import {
+  type BenchCustomer,
+  createContractCustomer,
+  createPlainCustomer,
+  createPriced,
+  createUnpriced,
+  type Priced,
+} from './catalogue.js';
 import { BATCH, Owed, sendUses, valueOf } from './load.js';
 
 const CUSTOMERS = 20;
 const ROUNDS = 4;
 
+export interface EventCost {
+  /** Of the engine's process. */
+  readonly cpuMicros: number;
+  /** By the clock, with everything else that has to be done. */
+  readonly micros: number;
+}
+
 /** Cost of an event with one and with three dimensions and the same number of combinations. */
 export interface DimensionCosts {
   readonly eventsEach: number;
-  readonly one: { readonly cpuMicros: number; readonly micros: number };
-  readonly three: { readonly cpuMicros: number; readonly micros: number };
+  readonly one: EventCost;
+  readonly three: EventCost;
 }
 
 interface Side {
@@ -19,38 +33,57 @@ interface Side {
   seconds: number;
 }
 
+const THREE = { region: 5, tier: 5, model: 4 };
+
+/**
+ * What the same events cost where no metric counts and no contract watches them. To be measured before the account has
+ * either.
+ */
+export async function measurePlain(world: ContractsWorld): Promise<EventCost> {
+  const priced = await createUnpriced(world, 'plain', THREE);
+  const customers: BenchCustomer[] = [];
+  for (let index = 0; index < CUSTOMERS; index += 1) customers.push(await createPlainCustomer(world));
+  const plain = { priced, customers, cpuSeconds: 0, seconds: 0 };
+  for (let round = 0; round <= ROUNDS; round += 1) await sendRound(world, plain, round);
+  return costOf(world, plain);
+}
+
 /** The two take turns, so that what else the machine does costs both the same. */
 export async function measureDimensions(world: ContractsWorld): Promise<DimensionCosts> {
-  const eventsEach = Math.max(BATCH * 2, Math.floor(world.events / 20));
-  const sides = [
-    await side(world, 'flat', { region: 100 }),
-    await side(world, 'cubic', { region: 5, tier: 5, model: 4 }),
-  ];
+  const one = await side(world, 'flat', { region: 100 });
+  const three = await side(world, 'cubic', THREE);
   for (let round = 0; round <= ROUNDS; round += 1) {
-    for (const one of round % 2 === 0 ? sides : sides.toReversed()) {
-      const { priced, customers } = one;
-      const spent = await sendUses(
-        world,
-        priced,
-        eventsEach,
-        (index) => ({
-          customer: customers[index % CUSTOMERS] as BenchCustomer,
-          combination: Math.floor(index / CUSTOMERS) % priced.combinations.length,
-          value: valueOf(index),
-        }),
-        new Owed(),
-      );
-      // The first round makes the series.
-      if (round === 0) continue;
-      one.cpuSeconds += spent.cpuSeconds;
-      one.seconds += spent.seconds;
-    }
+    for (const next of round % 2 === 0 ? [one, three] : [three, one]) await sendRound(world, next, round);
   }
-  const [one, three] = sides.map(({ cpuSeconds, seconds }) => ({
-    cpuMicros: (cpuSeconds * 1e6) / (eventsEach * ROUNDS),
-    micros: (seconds * 1e6) / (eventsEach * ROUNDS),
-  })) as [DimensionCosts['one'], DimensionCosts['three']];
-  return { eventsEach: eventsEach * ROUNDS, one, three };
+  return { eventsEach: eventsOf(world) * ROUNDS, one: costOf(world, one), three: costOf(world, three) };
+}
+
+/** The first round makes the series, and does not count. */
+async function sendRound(world: ContractsWorld, to: Side, round: number): Promise<void> {
+  const { priced, customers } = to;
+  const spent = await sendUses(
+    world,
+    priced,
+    eventsOf(world),
+    (index) => ({
+      customer: customers[index % CUSTOMERS] as BenchCustomer,
+      combination: Math.floor(index / CUSTOMERS) % priced.combinations.length,
+      value: valueOf(index),
+    }),
+    new Owed(),
+  );
+  if (round === 0) return;
+  to.cpuSeconds += spent.cpuSeconds;
+  to.seconds += spent.seconds;
+}
+
+function eventsOf(world: ContractsWorld): number {
+  return Math.max(BATCH * 2, Math.floor(world.events / 20));
+}
+
+function costOf(world: ContractsWorld, { cpuSeconds, seconds }: Side): EventCost {
+  const events = eventsOf(world) * ROUNDS;
+  return { cpuMicros: (cpuSeconds * 1e6) / events, micros: (seconds * 1e6) / events };
 }
 
 async function side(world: ContractsWorld, name: string, sizes: Record<string, number>): Promise<Side> {

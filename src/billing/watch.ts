@@ -15,7 +15,7 @@ import { findAlertsOfCustomer, type ThresholdAlert } from '../storage/thresholdA
 import { customerNow } from './clock.js';
 import { dateLateStatements } from './contracts/late.js';
 import { nextToTell, tellOfLifecycle } from './contracts/notifications.js';
-import { openInvoices, type OpenInvoices } from './contracts/open.js';
+import { type OpenInvoices, openInvoicesOf } from './contracts/open.js';
 import { loadContractState } from './contracts/state.js';
 import { evaluateThresholds, hasThreshold } from './recharge.js';
 import { evaluateAlerts } from './thresholdAlerts.js';
@@ -41,16 +41,12 @@ async function look(tx: Transaction, core: Core, { accountId, customerId }: Chec
   const since = await findLookDate(tx, { accountId, customerId });
   await dateLateStatements(tx, core, accountId, customer, at);
   const alerts = await findAlertsOfCustomer(tx, accountId, customerId);
-  if (alerts.length === 0) {
-    const state = await loadContractState(tx, core, accountId, customer, at);
-    if (!state.contracts.some(({ contract }) => hasThreshold(contract))) {
-      if (since !== null && since <= at) await tellOfLifecycle(tx, { accountId, customer }, state, since, at);
-      return { watched: false, nextLookAt: nextToTell(state, at) };
-    }
+  const state = await loadContractState(tx, core, accountId, customer, at);
+  if (since !== null && since <= at) await tellOfLifecycle(tx, { accountId, customer }, state, since, at);
+  if (alerts.length === 0 && !state.contracts.some(({ contract }) => hasThreshold(contract))) {
+    return { watched: false, nextLookAt: nextToTell(state, at) };
   }
-  const open = await openInvoices(tx, core, accountId, customer, { at });
-  if (since !== null && since <= at)
-    await tellOfLifecycle(tx, { accountId, customer }, open.state, since, at);
+  const open = await openInvoicesOf(tx, state, { at });
   await evaluateAlerts(tx, accountId, customer, alerts, open, at);
   await evaluateThresholds(tx, core, accountId, customer, open, at);
   const next = [nextChange(open, alerts, at), nextToTell(open.state, at)].filter((one) => one !== null);

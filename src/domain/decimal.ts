@@ -49,6 +49,8 @@ const REASON_TEXT: Record<DecimalFormatReason, string> = {
 };
 
 const DEFAULT_LIMITS = { maxFractionDigits: 50, maxSignificantDigits: 90, maxIntegerDigits: 40 };
+/** As most numbers are, and within the default limits. */
+const SHORT_INTEGER = /^-?[1-9]\d{0,14}$/;
 const MAX_TEXT_LENGTH = 400;
 const MAX_EXPONENT_DIGITS = 6;
 const DECIMAL_TEXT = /^([+-]?)(?:(\d+)(?:\.(\d+))?|\.(\d+))(?:[eE]([+-]?)(\d+))?$/;
@@ -65,6 +67,7 @@ function powerOfTen(exponent: number): bigint {
 
 function normalised(coefficient: bigint, scale: number): Decimal {
   if (coefficient === 0n) return ZERO;
+  if (scale === 0) return { coefficient, scale };
   let value = coefficient;
   let places = scale;
   while (places > 0 && value % 10n === 0n) {
@@ -79,7 +82,8 @@ function normalised(coefficient: bigint, scale: number): Decimal {
  * Nothing is rounded: text outside the limits (default: 50 decimal places, 40 integer digits) is refused.
  * Throws DecimalFormatError.
  */
-export function parseDecimal(text: string, limits: DecimalLimits = {}): Decimal {
+export function parseDecimal(text: string, limits: DecimalLimits = DEFAULT_LIMITS): Decimal {
+  if (limits === DEFAULT_LIMITS && SHORT_INTEGER.test(text)) return { coefficient: BigInt(text), scale: 0 };
   if (text.length > MAX_TEXT_LENGTH) throw new DecimalFormatError('too_many_digits', text);
   const match = DECIMAL_TEXT.exec(text);
   if (match === null) throw new DecimalFormatError('syntax', text);
@@ -124,7 +128,8 @@ function combine(a: Decimal, b: Decimal, operation: (x: bigint, y: bigint) => bi
   return normalised(operation(coefficientAt(a, scale), coefficientAt(b, scale)), scale);
 }
 
-function coefficientAt(d: Decimal, scale: number): bigint {
+/** The value as a whole number of 10^−scale, exactly; the scale must not be smaller than its own. */
+export function coefficientAt(d: Decimal, scale: number): bigint {
   return d.scale === scale ? d.coefficient : d.coefficient * powerOfTen(scale - d.scale);
 }
 
@@ -150,6 +155,9 @@ export function negate(d: Decimal): Decimal {
 
 /** −1, 0 or 1 as a is less than, equal to or greater than b. */
 export function compare(a: Decimal, b: Decimal): -1 | 0 | 1 {
+  if (a.scale === b.scale) {
+    return a.coefficient === b.coefficient ? 0 : a.coefficient < b.coefficient ? -1 : 1;
+  }
   const scale = Math.max(a.scale, b.scale);
   const left = coefficientAt(a, scale);
   const right = coefficientAt(b, scale);
@@ -180,10 +188,11 @@ export function min(a: Decimal, b: Decimal): Decimal {
  * unchanged.
  */
 export function toText(d: Decimal): string {
+  if (d.scale === 0) return d.coefficient.toString();
   const negative = d.coefficient < 0n;
   const digits = (negative ? -d.coefficient : d.coefficient).toString().padStart(d.scale + 1, '0');
   const point = digits.length - d.scale;
-  const text = d.scale === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`;
+  const text = `${digits.slice(0, point)}.${digits.slice(point)}`;
   return negative ? `-${text}` : text;
 }
 

@@ -43,19 +43,26 @@ function quoted(text: string): string {
   return special ? `"${text.replace(/["\\]/g, '\\$&')}"` : `"${text}"`;
 }
 
-/** Instants in the only notation that is exact in any year; neighbours are often the same. */
-export function instantArray<Row>(rows: readonly Row[], valueOf: (row: Row) => Instant): string {
+/** Instants in the only notation that is exact in any year. */
+export function instantArray<Row>(rows: readonly Row[], valueOf: (row: Row) => Instant | null): string {
   let text = '{';
-  let last = Number.NaN;
-  let written = '';
   for (let index = 0; index < rows.length; index += 1) {
     const instant = valueOf(rows[index] as Row);
-    if (instant !== last) {
-      last = instant;
-      written = new Date(instant).toISOString();
-    }
     if (index > 0) text += ',';
-    text += written;
+    text += instant === null ? 'NULL' : iso(instant);
   }
   return `${text}}`;
+}
+
+const WRITTEN_MAX = 20_000;
+let written = new Map<Instant, string>();
+
+/** An instant as Postgres reads it, exact in any year. A batch has few of them, many times over. */
+export function iso(instant: Instant): string {
+  const known = written.get(instant);
+  if (known !== undefined) return known;
+  if (written.size >= WRITTEN_MAX) written = new Map();
+  const text = new Date(instant).toISOString();
+  written.set(instant, text);
+  return text;
 }

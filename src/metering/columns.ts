@@ -29,6 +29,7 @@ class Places<T> {
 /** The parameters of the SQL functions that store events, one list of columns a batch. */
 export class EventColumns {
   readonly #events: readonly ResolvedEvent[];
+  readonly #metricRows: readonly RollupRow[];
   readonly #accounts = new Places<string>();
   readonly #instants = new Places<Instant>();
   readonly #accountPlaces: string;
@@ -38,8 +39,10 @@ export class EventColumns {
   readonly #places: string;
   readonly #identifiers: string;
 
-  constructor(events: readonly ResolvedEvent[]) {
+  /** `metricRows` are what metrics add, where the same call stores it. */
+  constructor(events: readonly ResolvedEvent[], metricRows: readonly RollupRow[] = []) {
     this.#events = events;
+    this.#metricRows = metricRows;
     this.#accountPlaces = plainArray(events, ({ prepared }) => this.#accounts.of(prepared.accountId));
     this.#eventInstants = plainArray(events, ({ timestamp }) => this.#instants.of(timestamp));
     this.#createdInstants = plainArray(events, ({ createdAt }) => this.#instants.of(createdAt));
@@ -77,13 +80,13 @@ export class EventColumns {
       plainArray(events, ({ valueText }) => valueText),
       this.#identifiers,
       jsonArray(events, ({ prepared }) => prepared.payloadJson),
-      ...usageColumns(events),
+      ...usageColumns(events, this.#metricRows),
     ];
   }
 }
 
 /** The usage of a batch by series. On meters with an event time window it only says that something arrived. */
-function usageColumns(events: readonly ResolvedEvent[]): unknown[] {
+function usageColumns(events: readonly ResolvedEvent[], metricRows: readonly RollupRow[]): unknown[] {
   const wholes = new Map<string, SeriesUsage>();
   const parts = new Map<string, SeriesUsage>();
   for (const event of events) {
@@ -102,17 +105,17 @@ function usageColumns(events: readonly ResolvedEvent[]): unknown[] {
   const rows: RollupRow[] = [];
   const alerted: string[] = [];
   for (const usage of sortedBySeries(wholes)) {
-    const minutes = usage.minutes();
+    const minutes = usage.buckets();
     const hours = usage.hours();
     rows.push(...rollupRows(usage.seriesId, minutes, hours));
     changes.push(totalChange(usage, [...hours.values()]));
     if (usage.hasAlerts) alerted.push(usage.seriesId);
   }
   for (const usage of sortedBySeries(parts))
-    rows.push(...rollupRows(usage.seriesId, usage.minutes(), usage.hours()));
+    rows.push(...rollupRows(usage.seriesId, usage.buckets(), usage.hours()));
   return [
     ...totalColumns(changes),
-    ...rollupColumns(rows),
+    ...rollupColumns([...rows, ...metricRows]),
     MARK_URGENT,
     plainArray(alerted, (seriesId) => seriesId),
   ];

@@ -1,7 +1,7 @@
 import type { Instant } from '../domain/period.js';
 import type { Queryable } from '../storage/db.js';
 import type { StoredMeterEvent } from './event.js';
-import { iso } from './rollup.js';
+import { iso } from './arrays.js';
 
 /** Where an event is in the table of events. */
 export interface EventPlace {

@@ -7,6 +7,7 @@ import type { EventOutcome, IncomingEvent, RefusedEvent } from './event.js';
 import { GroupCommit } from './groupCommit.js';
 import { IDENTIFIER_RETENTION_MS, rotateIdentifiers } from './identifiers.js';
 import { Known, type Recalled, removeOldChanges } from './known.js';
+import { KnownUsage } from './knownUsage.js';
 import { createPartitions, type Partitions } from './partitions.js';
 import { type PreparedEvent, prepareEvent } from './prepare.js';
 import { resolveAllEvents } from './metrics/resolveSent.js';
@@ -77,7 +78,7 @@ class EventIngest implements Ingest {
   readonly #commits: GroupCommit;
   readonly #partitions: Partitions;
   readonly #known = new Known();
-  readonly #watchedAccounts = new Set<string>();
+  readonly #usage = new KnownUsage();
   #rotationCheckedAt = 0;
   /** Batches that are still expected to bring used identifiers, because one before them did. */
   #carefulBatches = 0;
@@ -140,9 +141,7 @@ class EventIngest implements Ingest {
 
   async #write(events: readonly PreparedEvent[]): Promise<EventOutcome[]> {
     await this.#rotateWhenDue();
-    const careful =
-      this.#carefulBatches > 0 || events.some(({ accountId }) => this.#watchedAccounts.has(accountId));
-    const recalled = careful ? null : this.#known.recall(events);
+    const recalled = this.#carefulBatches > 0 ? null : this.#known.recall(events);
     const outcomes = recalled === null ? null : await this.#resolveAndWrite(events, recalled);
     if (outcomes !== null) return outcomes;
     return (await this.#resolveAndWrite(events, null)) as EventOutcome[];
@@ -192,7 +191,7 @@ class EventIngest implements Ingest {
   ): Promise<EventOutcome[] | null> {
     const written = await writeEvents(this.#deps.db, events, {
       expectUsed: this.#carefulBatches > 0,
-      watchedAccounts: this.#watchedAccounts,
+      usage: this.#usage,
       since: recalled?.since ?? null,
     });
     if (written === null) {

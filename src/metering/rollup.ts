@@ -62,23 +62,25 @@ interface Accumulator {
   lastValue: Decimal | null;
 }
 
-/** The usage of one series in one batch. Events are told apart by their place in it, in the order of arrival. */
+/** The usage of one series in one batch, in buckets of one length. Events are told apart by their place in it, in the order of arrival. */
 export class SeriesUsage {
   readonly seriesId: string;
   hasAlerts = false;
   arrived = 0;
-  readonly #minutes = new Map<Instant, Accumulator>();
+  readonly #bucketMs: number;
+  readonly #buckets = new Map<Instant, Accumulator>();
 
-  constructor(seriesId: string) {
+  constructor(seriesId: string, bucketMs = MINUTE_MS) {
     this.seriesId = seriesId;
+    this.#bucketMs = bucketMs;
   }
 
   add(timestamp: Instant, place: number, value: Decimal | null): void {
-    const minute = floorTo(timestamp, MINUTE_MS);
-    const sums = this.#minutes.get(minute);
+    const bucket = floorTo(timestamp, this.#bucketMs);
+    const sums = this.#buckets.get(bucket);
     if (sums === undefined) {
       const total = value ?? ZERO;
-      this.#minutes.set(minute, {
+      this.#buckets.set(bucket, {
         count: 1,
         total,
         max: value,
@@ -100,14 +102,14 @@ export class SeriesUsage {
     }
   }
 
-  minutes(): Map<Instant, Sums> {
-    return new Map([...this.#minutes].map(([minute, accumulator]) => [minute, sumsFrom(accumulator)]));
+  buckets(): Map<Instant, Sums> {
+    return new Map([...this.#buckets].map(([bucket, accumulator]) => [bucket, sumsFrom(accumulator)]));
   }
 
   hours(): Map<Instant, Sums> {
     const hours = new Map<Instant, Sums>();
-    for (const [minute, accumulator] of this.#minutes) {
-      const hour = floorTo(minute, HOUR_MS);
+    for (const [bucket, accumulator] of this.#buckets) {
+      const hour = floorTo(bucket, HOUR_MS);
       const before = hours.get(hour);
       const sums = sumsFrom(accumulator);
       hours.set(hour, before === undefined ? sums : addSums(before, sums));
@@ -197,13 +199,9 @@ function latestColumns<Row>(rows: readonly Row[], latestOf: (row: Row) => Latest
   const text = (value: Decimal | null | undefined): string | null => (value == null ? null : toText(value));
   return [
     plainArray(rows, (row) => text(latestOf(row)?.value)),
-    plainArray(rows, (row) => isoOrNull(latestOf(row)?.timestamp)),
+    instantArray(rows, (row) => latestOf(row)?.timestamp ?? null),
     plainArray(rows, (row) => latestOf(row)?.arrival ?? null),
   ];
-}
-
-function isoOrNull(instant: Instant | undefined): string | null {
-  return instant === undefined ? null : iso(instant);
 }
 
 /** Series ids are whole numbers in text. */
@@ -211,15 +209,3 @@ export function compareSeriesIds(a: string, b: string): number {
   if (a.length !== b.length) return a.length - b.length;
   return a < b ? -1 : a > b ? 1 : 0;
 }
-
-/** An instant as Postgres reads it, exact in any year. Most instants of a batch are of the same moment. */
-export function iso(instant: Instant): string {
-  if (instant !== lastInstant) {
-    lastIso = new Date(instant).toISOString();
-    lastInstant = instant;
-  }
-  return lastIso;
-}
-
-let lastInstant = Number.NaN;
-let lastIso = '';

@@ -1,7 +1,8 @@
 import { parseDecimal } from '../domain/decimal.js';
 import type { Instant } from '../domain/period.js';
 import type { Queryable } from '../storage/db.js';
-import { iso, type Sums } from './rollup.js';
+import { iso } from './arrays.js';
+import { type Sums } from './rollup.js';
 
 /** A span of one series, `[start, end)`. */
 export interface SeriesSpan {

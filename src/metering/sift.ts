@@ -5,8 +5,8 @@ import { markUrgent } from './dueAlerts.js';
 import { type EventOutcome, refused, type StoredMeterEvent } from './event.js';
 import { findEvents } from './events.js';
 import { findIdentifiers, holdGenerations, type IdentifierRow, takeFreeIdentifiers } from './identifiers.js';
-import { countOnMetrics } from './metrics/count.js';
-import { meteredEvent, withMeterCopy } from './metrics/sent.js';
+import { type CountedUsage, countOnMetrics } from './metrics/count.js';
+import { arrivalOf, withMeterCopy } from './metrics/sent.js';
 import type { PreparedEvent } from './prepare.js';
 import type { ResolvedEvent } from './resolve.js';
 import { BATCH_EVENTS_MAX, Stored, type Written } from './stored.js';
@@ -30,8 +30,8 @@ export function siftEvents(
     const holders = used ? await findHolders(tx, rows) : new Map<string, IdentifierRow>();
     const batchOf: Batch = { base, firsts, holders };
     const stored = [...firsts.values()].filter((event) => earlierHolder(batchOf, event) === null);
-    if (stored.length > 0) await store(tx, base, stored);
-    return { outcomes: await answers(tx, events, batchOf), used };
+    const counted = stored.length > 0 ? await store(tx, base, stored) : null;
+    return { outcomes: await answers(tx, events, batchOf), used, counted };
   });
 }
 
@@ -82,7 +82,7 @@ function earlierHolder({ base, firsts, holders }: Batch, event: ResolvedEvent): 
 const ADD_EVENTS = `select add_meter_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
   $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`;
 
-async function store(tx: Transaction, base: bigint, stored: readonly ResolvedEvent[]): Promise<void> {
+async function store(tx: Transaction, base: bigint, stored: readonly ResolvedEvent[]): Promise<CountedUsage> {
   const rows = stored.flatMap(withMeterCopy);
   await tx.queryNamed('metering_add_events', ADD_EVENTS, new EventColumns(rows).ofTaken(base));
   const windowed = new WindowedEvents();
@@ -99,18 +99,12 @@ async function store(tx: Transaction, base: bigint, stored: readonly ResolvedEve
   }
   await windowed.write(tx);
   await markUrgent(tx, [...alerted]);
-  await countOnMetrics(
+  const counted = await countOnMetrics(
     tx,
     stored.map((event) => ({ event, arrival: base + BigInt(event.place) })),
   );
-  await requestChecksOfUsage(
-    tx,
-    stored.map((event) => ({
-      accountId: event.prepared.accountId,
-      key: meteredEvent(event).customerKey,
-      earliest: event.timestamp,
-    })),
-  );
+  await requestChecksOfUsage(tx, stored.map(arrivalOf));
+  return counted;
 }
 
 async function answers(

@@ -1,3 +1,4 @@
+import type { CountedUsage } from './metrics/count.js';
 import type { EventOutcome, StoredMeterEvent } from './event.js';
 import type { ResolvedEvent } from './resolve.js';
 
@@ -8,6 +9,8 @@ export interface Written {
   outcomes: EventOutcome[];
   /** Whether an identifier of the batch had been used before. */
   used: boolean;
+  /** What was found out about metrics while the batch was written the careful way. */
+  counted: CountedUsage | null;
 }
 
 /** The answer for a stored event. What it looks like is made when somebody asks; in large batches nobody does. */

@@ -2,7 +2,8 @@ import { type Decimal, decimalFromBigint, parseDecimal, ZERO } from '../domain/d
 import { notFound } from '../domain/errors.js';
 import type { Instant, Period } from '../domain/period.js';
 import type { Queryable } from '../storage/db.js';
-import { floorTo, HOUR_MS, iso, MINUTE_MS } from './rollup.js';
+import { iso } from './arrays.js';
+import { floorTo, HOUR_MS, MINUTE_MS } from './rollup.js';
 
 export type Formula = 'sum' | 'count' | 'last';
 

@@ -1,7 +1,11 @@
 import { type Database, sqlState, type Transaction } from '../storage/db.js';
+import { arrivalColumns } from '../storage/customerChecks.js';
 import { EventColumns } from './columns.js';
 import type { EventOutcome } from './event.js';
 import type { Since } from './known.js';
+import type { KnownUsage } from './knownUsage.js';
+import { textColumns } from './metrics/count.js';
+import { arrivalOf, withMeterCopy } from './metrics/sent.js';
 import type { ResolvedEvent } from './resolve.js';
 import { siftEvents } from './sift.js';
 import { Stored, type Written } from './stored.js';
@@ -10,8 +14,8 @@ import { Stored, type Written } from './stored.js';
 export interface Expectations {
   /** The batch will bring identifiers that were used before. When it does so unexpectedly, it is written twice. */
   expectUsed: boolean;
-  /** Accounts that must be written the careful way; learned here. */
-  watchedAccounts: Set<string>;
+  /** Which accounts have metrics or contracts, and what is known of these; learned here. */
+  usage: KnownUsage;
   /** The events rest on what was recalled, which is right if nothing has changed since. Null when they were looked up. */
   since: Since | null;
 }
@@ -27,22 +31,27 @@ export interface Expectations {
 export async function writeEvents(
   db: Database,
   events: readonly ResolvedEvent[],
-  { expectUsed, watchedAccounts, since }: Expectations,
+  { expectUsed, usage, since }: Expectations,
 ): Promise<Written | null> {
   const sorted = inOrder(events);
-  const plain = !expectUsed && isPlain(sorted, watchedAccounts);
-  if (!plain && since !== null) return null;
-  if (plain) {
+  if (!expectUsed && areApart(sorted)) {
     try {
-      await storeNew(db, sorted, since);
-      return { outcomes: events.map((event) => new Stored('stored', event)), used: false };
+      if (await storeNew(db, sorted, usage, since)) {
+        const outcomes = events.map((event) => new Stored('stored', event));
+        return { outcomes, used: false, counted: null };
+      }
+      if (since !== null) return null;
     } catch (error) {
-      if (sqlState(error) === SOMETHING_CHANGED) return null;
-      if (sqlState(error) === ACCOUNT_IS_WATCHED) noteAccounts(sorted, watchedAccounts);
+      const state = sqlState(error);
+      if (state === SOMETHING_CHANGED) return null;
+      if (state === ACCOUNT_IS_WATCHED) usage.watch(sorted);
+      else if (state === METRICS_CHANGED) usage.forgetMetrics(sorted);
       else if (!isWorthSifting(error)) throw error;
     }
-  }
-  return siftEvents(db, events, sorted);
+  } else if (since !== null) return null;
+  const written = await siftEvents(db, events, sorted);
+  if (written.counted !== null) usage.learn(written.counted);
+  return written;
 }
 
 /** Stores events in the caller's transaction. A failed attempt would end it, so nothing is taken to be new. */
@@ -60,10 +69,6 @@ function inOrder(events: readonly ResolvedEvent[]): ResolvedEvent[] {
   return [...events].sort(compareIdentifiers);
 }
 
-function noteAccounts(events: readonly ResolvedEvent[], accounts: Set<string>): void {
-  for (const { prepared } of events) accounts.add(prepared.accountId);
-}
-
 /** In the order of the identifiers' key; of the same one, the first to arrive first. */
 function compareIdentifiers(a: ResolvedEvent, b: ResolvedEvent): number {
   const { accountId, identifier } = a.prepared;
@@ -72,40 +77,67 @@ function compareIdentifiers(a: ResolvedEvent, b: ResolvedEvent): number {
   return a.place - b.place;
 }
 
-/**
- * No identifier twice, no meter where an event may replace another, and nothing else that counts or watches events (an
- * account with metrics or contracts): then all is known before it is sent.
- */
-function isPlain(sorted: readonly ResolvedEvent[], watchedAccounts: ReadonlySet<string>): boolean {
+/** No identifier twice, and no meter where an event may replace another: then all is known before it is sent. */
+function areApart(sorted: readonly ResolvedEvent[]): boolean {
   let before: ResolvedEvent | undefined;
   for (const event of sorted) {
-    if (event.series.meter.eventTimeWindow !== null || event.prepared.event.sent !== undefined) return false;
+    if (event.series.meter.eventTimeWindow !== null) return false;
+    if (event.onMeter !== undefined && event.onMeter.series.meter.eventTimeWindow !== null) return false;
     const { accountId, identifier } = event.prepared;
-    if (watchedAccounts.has(accountId)) return false;
     if (before?.prepared.identifier === identifier && before.prepared.accountId === accountId) return false;
     before = event;
   }
   return true;
 }
 
-const STORE_NEW = `select check_nothing_changed($33, $34), hold_plain_accounts($1),
-  store_new_meter_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)`;
+const STORE_PLAIN = `select check_nothing_changed($33, $34), hold_plain_accounts($1),
+  store_new_meter_events(${placeholders(1, 32)})`;
+const STORE_COUNTED = `select check_nothing_changed($43, $44), store_counted_meter_events(${placeholders(1, 42)})`;
 
-/** One call, and one transaction of its own. */
-async function storeNew(db: Database, sorted: readonly ResolvedEvent[], since: Since | null): Promise<void> {
+function placeholders(first: number, last: number): string {
+  return Array.from({ length: last - first + 1 }, (_, index) => `$${first + index}`).join(', ');
+}
+
+/**
+ * One call, and one transaction of its own. False when it takes more: what an account's metrics or contracts need to
+ * know of the events is not known yet, and nothing is written.
+ */
+async function storeNew(
+  db: Database,
+  sorted: readonly ResolvedEvent[],
+  usage: KnownUsage,
+  since: Since | null,
+): Promise<boolean> {
   const { accountIds, xmins } = since ?? { accountIds: [], xmins: [] };
-  await db.queryNamed('metering_store_new', STORE_NEW, [
-    ...new EventColumns(sorted).ofNew(),
+  const isPlain = (event: ResolvedEvent) =>
+    event.prepared.event.sent === undefined && !usage.isWatched(event.prepared.accountId);
+  if (sorted.every(isPlain)) {
+    const columns = new EventColumns(sorted).ofNew();
+    await db.queryNamed('metering_store_new', STORE_PLAIN, [...columns, accountIds, xmins]);
+    return true;
+  }
+  const counts = usage.count(sorted);
+  if (counts === null) return false;
+  const copies = sorted.flatMap((event) => withMeterCopy(event).slice(1));
+  await db.queryNamed('metering_store_counted', STORE_COUNTED, [
+    counts.accounts,
+    counts.metricIds,
+    sorted.length,
+    ...textColumns(counts.texts),
+    ...arrivalColumns(sorted.map(arrivalOf)),
+    ...new EventColumns([...sorted, ...copies], counts.rows).ofNew(),
     accountIds,
     xmins,
   ]);
+  return true;
 }
 
 /** Raised by check_nothing_changed. */
 const SOMETHING_CHANGED = 'DB002';
 /** Raised by hold_plain_accounts. */
 const ACCOUNT_IS_WATCHED = 'DB001';
+/** Raised by store_counted_meter_events. */
+const METRICS_CHANGED = 'DB003';
 const UNIQUE_VIOLATION = '23505';
 const LOST_RACES: readonly (string | undefined)[] = ['40001', '40P01'];
 

@@ -103,7 +103,8 @@ export async function findBalancesOf(
   accountId: string,
   customerId: string,
 ): Promise<BalanceRecord[]> {
-  const rows = await q.query<Columns & { terms: unknown }>(
+  const rows = await q.queryNamed<Columns & { terms: unknown }>(
+    'balances_of_customer',
     `select ${COLUMNS} from balances where account_id = $1 and customer_id = $2 order by created_at, id`,
     [accountId, customerId],
   );
@@ -121,9 +122,10 @@ export async function findBalanceEntries(
   balanceIds: readonly string[],
 ): Promise<Map<string, LedgerEntry[]>> {
   if (balanceIds.length === 0) return new Map();
-  const rows = await q.query<
+  const rows = await q.queryNamed<
     Omit<LedgerEntry, 'amount' | 'timestamp'> & { balanceId: string; amount: string; at: Instant }
   >(
+    'balance_entries',
     `select balance_id as "balanceId", type, segment_id as "segmentId", at, amount, invoice_id as "invoiceId",
        contract_id as "contractId", new_contract_id as "newContractId", reason, seat_id as "seatId"
      from balance_entries where account_id = $1 and balance_id = any($2) order by sequence`,

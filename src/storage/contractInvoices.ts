@@ -111,7 +111,8 @@ export async function findClosedStatements(
   accountId: string,
   contractIds: readonly string[],
 ): Promise<Map<string, Instant>> {
-  const rows = await q.query<ClosedStatements>(
+  const rows = await q.queryNamed<ClosedStatements>(
+    'closed_statements',
     `select contract_id as "contractId", max(period_end) as through from contract_invoices
      where account_id = $1 and contract_id = any($2) and type = 'USAGE' group by contract_id`,
     [accountId, contractIds],
@@ -125,7 +126,8 @@ export async function findBilledLines(
   accountId: string,
   contractIds: readonly string[],
 ): Promise<Map<string, Map<string, string | null>>> {
-  const rows = await q.query<{ contractId: string; key: string; invoiceId: string | null }>(
+  const rows = await q.queryNamed<{ contractId: string; key: string; invoiceId: string | null }>(
+    'billed_lines',
     `select contract_id as "contractId", line_key as key, invoice_id as "invoiceId" from contract_billed_lines
      where account_id = $1 and contract_id = any($2)`,
     [accountId, contractIds],

@@ -76,7 +76,8 @@ export async function findContractsOf(
   accountId: string,
   customerId: string,
 ): Promise<ContractRecord[]> {
-  const rows = await q.query<Row>(
+  const rows = await q.queryNamed<Row>(
+    'contracts_of_customer',
     `select ${COLUMNS} from contracts where account_id = $1 and customer_id = $2 order by starting_at, created_at, id`,
     [accountId, customerId],
   );

@@ -101,46 +101,22 @@ export interface UsageArrival {
  */
 export async function requestChecksOfUsage(q: Queryable, arrivals: readonly UsageArrival[]): Promise<void> {
   if (arrivals.length === 0) return;
-  const all = earliestByName(arrivals);
   await q.queryNamed(
     'request_checks_of_usage',
-    `with sent as (
-       select * from unnest($1::text[], $2::text[], $3::uuid[], $4::timestamptz[]) as w (account_id, key, uuid, earliest)
-     ), named as materialized (
-       select c.account_id, c.id, w.earliest from sent w
-         join customers c on c.account_id = w.account_id and c.id = w.key
-       union all
-       select c.account_id, c.id, w.earliest from sent w
-         join customers c on c.account_id = w.account_id and c.uuid = w.uuid
-       union all
-       select a.account_id, a.customer_id, w.earliest from sent w
-         join ingest_aliases a on a.account_id = w.account_id and a.alias = w.key
-     ), late as materialized (
-       select l.account_id, l.contract_id from named n
-       join contract_late_usage l on l.account_id = n.account_id and l.customer_id = n.id
-       where n.earliest < l.closing_through order by l.account_id, l.contract_id for update of l
-     ), noticed as (
-       update contract_late_usage l set noticed = l.noticed + 1
-       from late where l.account_id = late.account_id and l.contract_id = late.contract_id
-       returning l.account_id, l.customer_id
-     ), held as materialized (
-       select k.account_id, k.customer_id, k.watched from named n
-       join customer_checks k on k.account_id = n.account_id and k.customer_id = n.id
-       -- Joined, not asked for by a subquery: Postgres could not ask again for a row that it had to wait for.
-       left join noticed m on m.account_id = n.account_id and m.customer_id = n.id
-       where k.watched or m.customer_id is not null
-       order by k.account_id, k.customer_id for update of k
-     )
-     update customer_checks k set requests = k.requests + 1,
-       pending_since = coalesce(k.pending_since, clock_timestamp())
-     from held where k.account_id = held.account_id and k.customer_id = held.customer_id`,
-    [
-      all.map(({ accountId }) => accountId),
-      all.map(({ key }) => key),
-      all.map(({ key }) => (UUID.test(key) ? key : null)),
-      all.map(({ earliest }) => timestamp(earliest)),
-    ],
+    'select request_checks_of_usage($1, $2, $3, $4)',
+    arrivalColumns(arrivals),
   );
+}
+
+/** The parameters of the SQL function `request_checks_of_usage`. */
+export function arrivalColumns(arrivals: readonly UsageArrival[]): unknown[] {
+  const all = earliestByName(arrivals);
+  return [
+    all.map(({ accountId }) => accountId),
+    all.map(({ key }) => key),
+    all.map(({ key }) => (UUID.test(key) ? key : null)),
+    all.map(({ earliest }) => timestamp(earliest)),
+  ];
 }
 
 function earliestByName(arrivals: readonly UsageArrival[]): UsageArrival[] {

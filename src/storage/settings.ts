@@ -20,7 +20,8 @@ export const DEFAULT_SETTINGS: AccountSettings = {
 };
 
 export async function readSettings(q: Queryable, accountId: string): Promise<AccountSettings> {
-  const rows = await q.query<{ settings: Partial<AccountSettings> }>(
+  const rows = await q.queryNamed<{ settings: Partial<AccountSettings> }>(
+    'settings_of_account',
     'select settings from accounts where id = $1',
     [accountId],
   );

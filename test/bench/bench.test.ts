@@ -141,6 +141,16 @@ describe('options', () => {
     expect(parseBenchArgs(['--full', '--events', '5'])).toMatchObject({ events: 5, subscriptions: 10_000 });
   });
 
+  test('give the big rate card a million events only where everything is asked for', () => {
+    const eventsOf = (...args: string[]) => {
+      const options = parseBenchArgs(args);
+      return options === 'help' ? null : options.contractEvents;
+    };
+    expect([eventsOf(), eventsOf('--full'), eventsOf('--full', '--events', '7')]).toEqual([
+      200_000, 1_000_000, 7,
+    ]);
+  });
+
   test.each([[['--only', 'speed']], [['--seconds', '0']], [['--events', 'many']]])('refuse %j', (args) => {
     expect(() => parseBenchArgs(args)).toThrow(/is none of|must be a whole number/);
   });

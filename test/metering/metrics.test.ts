@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { toText } from '../../src/domain/decimal.js';
+import type { IncomingEvent } from '../../src/metering/event.js';
 import { backfillMetric } from '../../src/metering/metrics/backfill.js';
 import { incomingSentEvent } from '../../src/metering/metrics/sent.js';
 import {
@@ -8,6 +9,7 @@ import {
   type UsageSliceRequest,
 } from '../../src/metering/metrics/slices.js';
 import { type BillableMetricRecord, insertBillableMetric } from '../../src/storage/billableMetrics.js';
+import type { Database } from '../../src/storage/db.js';
 import { DAY, type Fixture, HOUR, NOW, openFixture, summary } from './fixture.js';
 
 const START = Math.floor((NOW - 4 * DAY) / DAY) * DAY;
@@ -201,4 +203,71 @@ it('writers and a metric made meanwhile neither miss nor double an event', { tim
       expect(total).toBe(1600);
     }
   }
+});
+
+it('a batch of which all is known is stored in one exchange, and counts as a careful one does', async () => {
+  const total = await makeMetric('SUM', 'quick');
+  const named: string[] = [];
+  const db: Database = {
+    ...fixture.db,
+    queryNamed: (name, text, values) => {
+      named.push(name);
+      return fixture.db.queryNamed(name, text, values);
+    },
+  };
+  const ingest = fixture.ingestWith({ db });
+  const send = async (values: Record<string, number>) => {
+    named.length = 0;
+    const events = Object.entries(values).map(([team, value]) =>
+      sentEvent('swift', 'quick', START + HOUR, { value, team }),
+    );
+    const outcomes = await ingest.ingest(fixture.accountId, events);
+    expect(outcomes.map(({ status }) => status)).toEqual(events.map(() => 'stored'));
+    return named.includes('metering_store_counted');
+  };
+  expect(await send({ a: 1, b: 2 })).toBe(false);
+  expect(await send({ a: 4, b: 8 })).toBe(true);
+  // A team without usage needs a series of its own.
+  expect(await send({ a: 16, c: 32 })).toBe(false);
+  expect(await send({ c: 64 })).toBe(true);
+  const number = await makeMetric('COUNT', 'quick');
+  // Refused by the database, which knows of the new metric, and stored the careful way.
+  expect(await send({ a: 128, b: 256 })).toBe(true);
+  const names = await fixture.db.query(
+    `select s.meter_id = $1 as "isTotal", s.dimensions, r.count, r.total from usage_series s
+     join usage_rollups r using (series_id)
+     where s.account_id = $2 and s.customer_id = 'swift' and s.meter_id in ($1, $3) and r.grain = 30000
+     order by 1 desc, s.dimension_key`,
+    [total.id, fixture.accountId, number.id],
+  );
+  expect(names).toEqual([
+    { isTotal: true, dimensions: {}, count: 9n, total: '511' },
+    { isTotal: true, dimensions: { team: 'a' }, count: 4n, total: '149' },
+    { isTotal: true, dimensions: { team: 'b' }, count: 3n, total: '266' },
+    { isTotal: true, dimensions: { team: 'c' }, count: 2n, total: '96' },
+    { isTotal: false, dimensions: {}, count: 9n, total: '0' },
+    { isTotal: false, dimensions: { team: 'a' }, count: 4n, total: '0' },
+    { isTotal: false, dimensions: { team: 'b' }, count: 3n, total: '0' },
+    { isTotal: false, dimensions: { team: 'c' }, count: 2n, total: '0' },
+  ]);
+});
+
+it('an identifier that comes again in a known batch counts once, and its copy on a meter too', async () => {
+  const customerId = await fixture.addCustomer();
+  await fixture.addMeter('twice');
+  const total = await makeMetric('SUM', 'twice');
+  const ingest = fixture.ingestWith();
+  const events = [1, 2, 4].map((value) => sentEvent(customerId, 'twice', START + HOUR, { value, team: 'a' }));
+  const [first, second, third] = events as [IncomingEvent, IncomingEvent, IncomingEvent];
+  for (const batch of [[first], [second], [second, third], [third]]) {
+    await ingest.ingest(fixture.accountId, batch);
+  }
+  const product = { billableMetricId: total.id };
+  expect(await slices(customerId, product, { metrics: [total] })).toEqual([[0, 4, '7']]);
+  const rows = await fixture.db.query(
+    `select t.count, t.total from usage_totals t join usage_series s using (series_id)
+     where s.account_id = $1 and s.customer_id = $2 and s.meter_id like 'mtr_%'`,
+    [fixture.accountId, customerId],
+  );
+  expect(rows).toEqual([{ count: 3n, total: '7' }]);
 });

@@ -15,8 +15,8 @@ import { announceClosing, recordNextStatement, settleLateUsage } from '../../sto
 import { type ContractStep, dueKeys, isDue, nextContractStep, nextStatement } from './due.js';
 import { writeCounted } from './late.js';
 import { tellOfFinal } from './notifications.js';
-import { type OpenInvoices, openInvoices } from './open.js';
-import { type ContractState, loadContractState } from './state.js';
+import { type OpenInvoices, openInvoicesOf } from './open.js';
+import { type ContractState, loadContractState, stateBefore } from './state.js';
 
 /**
  * Does the contract's next step if it is due by `now`. Before a statement is closed, that is made known to whoever
@@ -49,10 +49,12 @@ export async function runContractStep(
   if (customer === null) throw new Error(`customer ${contract.customerId} of a contract does not exist`);
   const state = await loadContractState(tx, core, ref.accountId, customer, now);
   const step = nextContractStep(state, ref.contractId);
-  if (step !== null && step.at <= now && isAnnounced(state, ref, step)) {
-    await finalizeStep(tx, core, ref, customer, step);
+  if (step === null || step.at > now || !isAnnounced(state, ref, step)) {
+    await recordContractDue(tx, ref, state);
+    return;
   }
-  await recordContractDue(tx, core, ref, customer, now);
+  await finalizeStep(tx, ref, state, step);
+  await recordContractDue(tx, ref, await loadContractState(tx, core, ref.accountId, customer, now));
 }
 
 /** A statement that moved since its closing was announced waits for the next step, which is due at once. */
@@ -62,34 +64,34 @@ function isAnnounced(state: ContractState, ref: ContractRef, step: ContractStep)
   return (open?.late?.closingThrough ?? Number.NEGATIVE_INFINITY) >= step.period.end;
 }
 
-/** Notes in the contract's row when it has work next; reconcile and test clocks go by it. */
+/** Notes in the contract's row when it has work next, and returns it; reconcile and test clocks go by it. */
 export async function recordContractDue(
   tx: Transaction,
-  core: Pick<Core, 'now'>,
   ref: ContractRef,
-  customer: CustomerRecord,
-  now: Instant,
-): Promise<void> {
-  const state = await loadContractState(tx, core, ref.accountId, customer, now);
-  await setContractDue(tx, ref, nextContractStep(state, ref.contractId)?.at ?? null);
+  state: ContractState,
+): Promise<Instant | null> {
+  const next = nextContractStep(state, ref.contractId)?.at ?? null;
+  await setContractDue(tx, ref, next);
   const open = state.contracts.find(({ contract }) => contract.id === ref.contractId);
   const statement = open === undefined ? null : nextStatement(state, open);
   const known = open?.late ?? null;
-  if (known?.nextEnd === (statement?.period.end ?? null) && known.nextAt === (statement?.at ?? null)) return;
-  if (known === null && statement === null) return;
-  const next = statement === null ? null : { end: statement.period.end, at: statement.at };
-  await recordNextStatement(tx, ref, customer.id, next);
+  const isKnown =
+    known?.nextEnd === (statement?.period.end ?? null) && known.nextAt === (statement?.at ?? null);
+  if (isKnown || (known === null && statement === null)) return next;
+  const dates = statement === null ? null : { end: statement.period.end, at: statement.at };
+  await recordNextStatement(tx, ref, state.customer.id, dates);
+  return next;
 }
 
 async function finalizeStep(
   tx: Transaction,
-  core: Pick<Core, 'now'>,
   ref: ContractRef,
-  customer: CustomerRecord,
+  state: ContractState,
   step: ContractStep,
 ): Promise<void> {
+  const { customer } = state;
   const at = step.kind === 'usage' ? Math.max(step.at, step.period.end) : step.at;
-  const open = await openInvoices(tx, core, ref.accountId, customer, { at });
+  const open = await openInvoicesOf(tx, stateBefore(state, at), { at });
   if (step.kind === 'late') {
     await finalizeLate(tx, ref, customer, open, at);
     return;

@@ -97,9 +97,16 @@ export async function openInvoices(
   customer: CustomerRecord,
   options: OpenOptions,
 ): Promise<OpenInvoices> {
-  const state = await loadContractState(q, core, accountId, customer, options.at);
-  const reader = createUsageReader(q, accountId, customer.id);
-  return computeOpen(state, reader, options);
+  return openInvoicesOf(q, await loadContractState(q, core, accountId, customer, options.at), options);
+}
+
+/** The same from a state that is loaded already, as of the same instant. */
+export function openInvoicesOf(
+  q: Queryable,
+  state: ContractState,
+  options: OpenOptions,
+): Promise<OpenInvoices> {
+  return computeOpen(state, createUsageReader(q, state.accountId, state.customer.id), options);
 }
 
 /** A statement to compute. */

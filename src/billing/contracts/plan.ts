@@ -1,12 +1,13 @@
 import type { ContractRef, Core } from '../../core.js';
 import type { Instant } from '../../domain/period.js';
-import { findContract, findContractsOf } from '../../storage/contracts.js';
+import { findContract } from '../../storage/contracts.js';
 import { requestCheck } from '../../storage/customerChecks.js';
 import type { CustomerRecord } from '../../storage/customers.js';
 import type { Queryable, Transaction } from '../../storage/db.js';
 import { findTestClock } from '../../storage/testClocks.js';
 import type { ContractPlan } from '../../../workflows/messages.js';
 import { recordContractDue } from './finalize.js';
+import { loadContractState } from './state.js';
 
 /** The workflow's picture of the contract, read from the database. Null when the contract is gone. */
 export async function loadContractPlan(
@@ -41,12 +42,10 @@ export async function contractsChanged(
   since: Instant = now,
 ): Promise<void> {
   await requestCheck(tx, { accountId, customerId: customer.id }, since);
-  const contracts = await findContractsOf(tx, accountId, customer.id);
-  for (const { id: contractId } of contracts) {
+  const state = await loadContractState(tx, core, accountId, customer, now);
+  for (const { id: contractId, nextDueAt: before } of state.allContracts) {
     const ref = { accountId, contractId };
-    const before = contracts.find(({ id }) => id === contractId)?.nextDueAt ?? null;
-    await recordContractDue(tx, core, ref, customer, now);
-    const after = (await findContract(tx, accountId, contractId))?.nextDueAt ?? null;
+    const after = await recordContractDue(tx, ref, state);
     if (after === null && before === null) continue;
     tx.afterCommit(async () => {
       await core.workflows

@@ -43,6 +43,8 @@ export interface ContractState {
   contracts: OpenContract[];
   /** All contracts, archived ones too. */
   allContracts: ContractRecord[];
+  /** What `balances` is made of. */
+  facts: { stored: readonly BalanceRecord[]; entries: ReadonlyMap<string, readonly LedgerEntry[]> };
   /** Every commit and credit with its facts: the stored ones, then the grants of recurring ones made by `at`. */
   balances: BalanceRecord[];
 }
@@ -93,8 +95,7 @@ export async function loadContractState(
     });
   }
   const stored = await findSeatedBalances(q, accountId, customer.id, allContracts);
-  const grants = grantsOf(accountId, live, units, at, new Set(stored.map(({ id }) => id)));
-  const balances = [...stored, ...grants];
+  const balances = withGrants(accountId, stored, live, units, at);
   const entries = await findBalanceEntries(
     q,
     accountId,
@@ -109,6 +110,7 @@ export async function loadContractState(
     units,
     contracts,
     allContracts,
+    facts: { stored, entries },
     balances: balances.map((balance) => withFacts(balance, entries.get(balance.id))),
   };
 }
@@ -125,6 +127,26 @@ async function findSeatedBalances(
     const contract = contracts.find(({ id }) => id === balance.contractId);
     return contract === undefined ? balance : withSeats(balance, termsOf(contract));
   });
+}
+
+/** The state as of an earlier instant, from the same facts: with the grants that were made by then. */
+export function stateBefore(state: ContractState, at: Instant): ContractState {
+  if (at === state.at) return state;
+  if (at > state.at) throw new RangeError('a state does not know the grants after its instant');
+  const { accountId, facts, contracts, units } = state;
+  const live = contracts.map(({ contract }) => contract);
+  const balances = withGrants(accountId, facts.stored, live, units, at);
+  return { ...state, at, balances: balances.map((one) => withFacts(one, facts.entries.get(one.id))) };
+}
+
+function withGrants(
+  accountId: string,
+  stored: readonly BalanceRecord[],
+  contracts: readonly ContractRecord[],
+  units: ReadonlyMap<string, PricingUnit>,
+  at: Instant,
+): BalanceRecord[] {
+  return [...stored, ...grantsOf(accountId, contracts, units, at, new Set(stored.map(({ id }) => id)))];
 }
 
 function withFacts(balance: BalanceRecord, facts: readonly LedgerEntry[] | undefined): BalanceRecord {

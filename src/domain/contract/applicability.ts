@@ -75,8 +75,20 @@ export function valueOnlySpecifiers({ specifiers }: Applicability): number {
   ).length;
 }
 
+const keysOfKept = new WeakMap<PresentationValues, string>();
+
 /** One text per combination of values, whatever the order of the keys. */
 export function valuesKey(values: PresentationValues): string {
+  return keysOfKept.get(values) ?? keyOf(values);
+}
+
+/** Values that are read again and again, and never changed: their key is made once. */
+export function keepValues<V extends PresentationValues>(values: V): Readonly<V> {
+  keysOfKept.set(values, keyOf(values));
+  return Object.freeze(values);
+}
+
+function keyOf(values: PresentationValues): string {
   const keys = Object.keys(values);
   if (keys.length === 0) return '';
   return JSON.stringify(keys.sort().flatMap((key) => [key, values[key] ?? null]));

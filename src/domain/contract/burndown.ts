@@ -1,4 +1,15 @@
-import { add, compare, type Decimal, divide, isZero, multiply, sign, subtract, ZERO } from '../decimal.js';
+import {
+  add,
+  coefficientAt,
+  compare,
+  type Decimal,
+  divide,
+  isZero,
+  multiply,
+  sign,
+  subtract,
+  ZERO,
+} from '../decimal.js';
 import { reaches, seatNamed } from './applicability.js';
 import { type Draw, drawKey, isAccessible } from './burnOrder.js';
 import { type Charge, type ChargeKind, listAmount } from './charge.js';
@@ -18,7 +29,7 @@ export interface CoveredPart {
 /** A charge and who pays for it: covered + remainder is the charge's quantity, always. */
 export interface PaidCharge {
   charge: Charge;
-  covered: CoveredPart[];
+  covered: readonly CoveredPart[];
   remainder: { quantity: Decimal; amount: Decimal };
 }
 
@@ -59,9 +70,14 @@ export function payCharges(
   draws: readonly Draw[],
   available: Map<string, Decimal>,
 ): PaidCharge[] {
-  const queue: Progress[] = charges
-    .toSorted(compareCharges)
-    .map((charge) => ({ charge, covered: [], position: charge.slice.from, ahead: ZERO }));
+  const sorted = inOrder(charges);
+  if (draws.length === 0) return sorted.map(unpaid);
+  const queue: Progress[] = sorted.map((charge) => ({
+    charge,
+    covered: [],
+    position: charge.slice.from,
+    ahead: ZERO,
+  }));
   const seats = new SeatQueues(queue);
   for (const draw of draws) {
     const key = drawKey(draw.segment.id, draw.seat?.share.seatId);
@@ -105,6 +121,24 @@ class SeatQueues {
   }
 }
 
+/** Sorted by `compareCharges`; nearly all of its comparisons are of prices, which are brought to one scale before. */
+function inOrder(charges: readonly Charge[]): Charge[] {
+  const scale = charges.reduce((most, { slice }) => Math.max(most, slice.unitPrice.scale), 0);
+  const prices = charges.map(({ slice }) => coefficientAt(slice.unitPrice, scale));
+  const order = Uint32Array.from(charges.keys());
+  order.sort((left, right) => {
+    const a = charges[left] as Charge;
+    const b = charges[right] as Charge;
+    if (a.kind === b.kind && a.window.start === b.window.start) {
+      const one = prices[left] ?? 0n;
+      const other = prices[right] ?? 0n;
+      if (one !== other) return one > other ? -1 : 1;
+    }
+    return compareCharges(a, b);
+  });
+  return Array.from(order, (place) => charges[place] as Charge);
+}
+
 /** The price at which the draw may pay for what is left of the charge; null when it may not. */
 function priceUnder({ balance, segment, seat }: Draw, { charge, position }: Progress): PriceSchedule | null {
   if (sign(charge.slice.quantity) <= 0 || compare(position, charge.slice.to) >= 0) return null;
@@ -142,10 +176,15 @@ function atLeastZero(amount: Decimal): Decimal {
   return sign(amount) < 0 ? ZERO : amount;
 }
 
+const NOBODY: readonly CoveredPart[] = [];
+
+function unpaid(charge: Charge): PaidCharge {
+  const remainder = { quantity: charge.slice.quantity, amount: listAmount(charge) };
+  return { charge, covered: NOBODY, remainder };
+}
+
 function settle({ charge, covered, position, ahead }: Progress): PaidCharge {
-  if (covered.length === 0) {
-    return { charge, covered, remainder: { quantity: charge.slice.quantity, amount: listAmount(charge) } };
-  }
+  if (covered.length === 0) return unpaid(charge);
   const quantity = subtract(charge.slice.to, position);
   const amount = atLeastZero(subtract(multiply(quantity, charge.slice.unitPrice), ahead));
   return { charge, covered, remainder: { quantity, amount } };

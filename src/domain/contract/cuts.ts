@@ -13,15 +13,20 @@ export interface CutSources {
 }
 
 /** The instants inside the period at which one of the sources begins or ends, ascending and distinct. */
-export function cutInstantsOf(period: Period, sources: CutSources): Instant[] {
-  const instants = new Set<Instant>();
+export function cutInstantsOf(period: Period, sources: CutSources): readonly Instant[] {
+  const instants: Instant[] = [];
   const note = (instant: Instant | null) => {
-    if (instant !== null && period.start < instant && instant < period.end) instants.add(instant);
+    if (instant !== null && period.start < instant && instant < period.end) instants.push(instant);
   };
-  for (const { startingAt, endingBefore } of [...sources.segments, ...sources.overrides]) {
-    note(startingAt);
-    note(endingBefore);
-  }
+  const noteAll = (spans: readonly Span[]) => {
+    for (const { startingAt, endingBefore } of spans) {
+      note(startingAt);
+      note(endingBefore);
+    }
+  };
+  if (sources.segments.length < LONG_LIST) noteAll(sources.segments);
+  else for (const instant of boundsOf(sources.segments)) note(instant);
+  noteAll(sources.overrides);
   for (const { access, shares } of sources.balances) {
     if (
       access.every(({ startingAt, endingBefore }) => endingBefore <= period.start || startingAt >= period.end)
@@ -30,16 +35,36 @@ export function cutInstantsOf(period: Period, sources: CutSources): Instant[] {
     }
     const counting = shares === undefined ? null : sharesFor(shares, sources.usage);
     if (counting?.length === 0) continue;
-    for (const { startingAt, endingBefore } of access) {
-      note(startingAt);
-      note(endingBefore);
-    }
+    noteAll(access);
     for (const { start, end } of (counting ?? []).flatMap(({ spans }) => spans)) {
       note(start);
       note(end);
     }
   }
-  return [...instants].sort((a, b) => a - b);
+  // Nearly always there is none or one, for each of ten thousand combinations.
+  return instants.length < 2 ? instants : [...new Set(instants)].sort((a, b) => a - b);
+}
+
+interface Span {
+  startingAt: Instant;
+  endingBefore: Instant | null;
+}
+
+const LONG_LIST = 32;
+/** Of a whole card: most of its rates begin together, and a list never changes once it is made. */
+const knownBounds = new WeakMap<readonly Span[], readonly Instant[]>();
+
+function boundsOf(spans: readonly Span[]): readonly Instant[] {
+  const known = knownBounds.get(spans);
+  if (known !== undefined) return known;
+  const bounds = new Set<Instant>();
+  for (const { startingAt, endingBefore } of spans) {
+    bounds.add(startingAt);
+    if (endingBefore !== null) bounds.add(endingBefore);
+  }
+  const distinct = [...bounds];
+  knownBounds.set(spans, distinct);
+  return distinct;
 }
 
 function sharesFor({ groupKey, bySeat }: SeatShares, usage: CutSources['usage']): SeatShare[] {
@@ -50,6 +75,7 @@ function sharesFor({ groupKey, bySeat }: SeatShares, usage: CutSources['usage'])
 
 /** The period in pieces between the instants, which lie inside it in ascending order. */
 export function cutAt(period: Period, instants: readonly Instant[]): Period[] {
+  if (instants.length === 0) return [period];
   const starts = [period.start, ...instants];
   return starts.map((start, index) => ({ start, end: starts[index + 1] ?? period.end }));
 }

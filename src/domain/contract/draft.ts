@@ -163,7 +163,7 @@ function settled(
  */
 export function cutInstants(
   input: Pick<UsageInvoiceInput, 'terms' | 'rateCard' | 'balances' | 'period'>,
-): Instant[] {
+): readonly Instant[] {
   return cutInstantsOf(input.period, {
     segments: input.rateCard.rates,
     overrides: input.terms.overrides,

@@ -134,14 +134,18 @@ function lineOf({ charge }: PaidCharge, part: LinePart): DraftLine {
   };
 }
 
-function coveredLines(paid: PaidCharge): DraftLine[] {
+const NO_LINES: readonly DraftLine[] = [];
+
+function coveredLines(paid: PaidCharge): readonly DraftLine[] {
+  if (paid.covered.length === 0) return NO_LINES;
   return paid.covered.map(({ draw, quantity, unitPrice, amount, tier }) => {
     const key = `${paid.charge.key}/covered/${draw.segment.id}${tier === null ? '' : `/${tier.level}`}`;
     return lineOf(paid, { key, quantity, unitPrice, total: amount, tier, payer: draw, isApplication: false });
   });
 }
 
-function applicationLines(paid: PaidCharge): DraftLine[] {
+function applicationLines(paid: PaidCharge): readonly DraftLine[] {
+  if (paid.covered.length === 0) return NO_LINES;
   const bySegment = new Map<string, { draw: CoveredPart['draw']; amount: Decimal }>();
   for (const { draw, amount } of paid.covered) {
     const sum = bySegment.get(draw.segment.id)?.amount ?? ZERO;
@@ -162,9 +166,9 @@ function applicationLines(paid: PaidCharge): DraftLine[] {
     );
 }
 
-function remainderLine(paid: PaidCharge): DraftLine[] {
+function remainderLine(paid: PaidCharge): readonly DraftLine[] {
   const { charge, covered, remainder } = paid;
-  if (covered.length > 0 && isZero(remainder.quantity)) return [];
+  if (covered.length > 0 && isZero(remainder.quantity)) return NO_LINES;
   const { quantity, amount: total } = remainder;
   const { key, slice } = charge;
   const { unitPrice, tier } = slice;

@@ -13,7 +13,8 @@ export interface PricedThing extends ChargeTarget {
 }
 
 /** The overrides that could ever touch the thing, whoever pays. */
-export function overridesFor(overrides: readonly Override[], thing: PricedThing): Override[] {
+export function overridesFor(overrides: readonly Override[], thing: PricedThing): readonly Override[] {
+  if (overrides.length === 0) return overrides;
   return overrides.filter(
     ({ specifiers }) => specifiers.length === 0 || specifiers.some((one) => touches(one, thing)),
   );

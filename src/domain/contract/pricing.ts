@@ -32,22 +32,42 @@ export type PricingResult =
 
 /** The prices in force, or why there are none. */
 export function pricingAt(query: PricingQuery): PricingResult {
-  const { overrides, prioritization, thing, at } = query;
-  const adjust = query.adjust ?? ((schedule: PriceSchedule) => schedule);
+  const { overrides, at } = query;
   const segment = rateInForce(query.segments, at);
   if (segment === null) return { outcome: 'no_rate' };
+  if (overrides.length > 0 || query.adjust !== undefined) return pricingOf(segment, query);
+  let plain = plainPricings.get(segment);
+  if (plain === undefined) {
+    plain = pricingOf(segment, query);
+    plainPricings.set(segment, plain);
+  }
+  return plain;
+}
+
+/** Without overrides a rate prices everything alike, and those of a card are asked for at every read. */
+const plainPricings = new WeakMap<RateSegment, PricingResult>();
+
+function pricingOf(segment: RateSegment, query: PricingQuery): PricingResult {
+  const { overrides, prioritization, thing, at } = query;
+  const adjust = query.adjust ?? unchanged;
   if (!isEntitled(segment, overrides, at)) return { outcome: 'not_entitled' };
   const list = adjust(priceInForce(segment, overrides, prioritization, thing, at, null));
   const known = new Map<string, PriceSchedule>();
   const forBalance = (balance: Balance): PriceSchedule => {
     if (!hasPriceOfItsOwn(segment, overrides, thing, at, balance)) return list;
-    const cached = known.get(balance.id);
+    // Only overrides tell balances of one kind of rate apart.
+    const key = overrides.length === 0 ? balance.rateType : balance.id;
+    const cached = known.get(key);
     if (cached !== undefined) return cached;
     const schedule = adjust(priceInForce(segment, overrides, prioritization, thing, at, balance));
-    known.set(balance.id, schedule);
+    known.set(key, schedule);
     return schedule;
   };
   return { outcome: 'priced', pricing: { list, listRate: segment.rate, forBalance } };
+}
+
+function unchanged(schedule: PriceSchedule): PriceSchedule {
+  return schedule;
 }
 
 /** The schedule with every price changed. */

@@ -97,6 +97,10 @@ function priceUpTo(tiers: readonly PriceTier[], upTo: Decimal | null): Decimal {
  * rates); below zero the first tier's price holds. No movement is one slice of quantity 0.
  */
 export function slicesBetween(schedule: PriceSchedule, from: Decimal, to: Decimal): TierSlice[] {
+  const [only] = schedule.tiers;
+  if (only?.upTo === null && !schedule.isTiered) {
+    return [{ from, to, quantity: subtract(to, from), unitPrice: only.price, tier: null }];
+  }
   const direction = compare(to, from);
   const low = min(from, to);
   const high = max(from, to);

@@ -190,10 +190,27 @@ function chargeGroup(
   return charges.length > 0 ? charges : zeroCharge(group, cuts, prices);
 }
 
+interface MeteredPiece {
+  cut: number;
+  window: Period;
+  quantity: Decimal;
+  at: Instant;
+}
+
 /** The metered quantity by cut and window, in time order; pieces without usage are left out. */
-function meteredPieces(context: ChargeContext, cuts: readonly Period[], slices: readonly UsageSlice[]) {
+function meteredPieces(
+  context: ChargeContext,
+  cuts: readonly Period[],
+  slices: readonly UsageSlice[],
+): MeteredPiece[] {
+  const [first] = slices;
+  const [only] = cuts;
+  if (first === undefined) return [];
+  if (only !== undefined && cuts.length === 1 && slices.length === 1 && context.windows.length === 0) {
+    return [{ cut: 0, window: only, quantity: first.quantity, at: only.start }];
+  }
   const windows = cutAt(context.period, context.windows);
-  const pieces = new Map<string, { cut: number; window: Period; quantity: Decimal; at: Instant }>();
+  const pieces = new Map<string, MeteredPiece>();
   for (const slice of slices) {
     const cut = pieceIndexAt(cuts, slice.start);
     const whole = cuts[cut] ?? context.period;

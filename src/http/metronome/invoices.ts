@@ -81,7 +81,8 @@ const listAll = metronomeEndpoint({
   }),
   async handle(ctx, input, path) {
     const view = await loadView(ctx, path['customer_id'] ?? '');
-    const stored = await findContractInvoicesOf(ctx.q, ctx.accountId, view.customer.id);
+    const stored =
+      input.status === 'DRAFT' ? [] : await findContractInvoicesOf(ctx.q, ctx.accountId, view.customer.id);
     const context = invoiceContext(view, input.skip_zero_qty_line_items ?? false);
     return pageOf(
       select(allInvoices(view, stored), input),

@@ -6,8 +6,17 @@ import type { RateDetails } from '../../storage/rates.js';
 
 /** RFC 3339 in UTC. */
 export function rfc3339(instant: Instant): string {
-  return new Date(instant).toISOString().replace('.000Z', 'Z');
+  const known = written.get(instant);
+  if (known !== undefined) return known;
+  const text = new Date(instant).toISOString().replace('.000Z', 'Z');
+  if (written.size >= WRITTEN_MAX) written.clear();
+  written.set(instant, text);
+  return text;
 }
+
+/** The lines of an invoice have few instants between them. */
+const written = new Map<Instant, string>();
+const WRITTEN_MAX = 1_000;
 
 /** The same where there may be none: then the property is left out. */
 export function optionalTime(instant: Instant | null): string | undefined {

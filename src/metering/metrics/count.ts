@@ -1,27 +1,11 @@
-import {
-  aggregatedValue,
-  type BillableMetric,
-  matchesFilters,
-  type MeteredEvent,
-} from '../../domain/contract/metric.js';
+import type { BillableMetric, MeteredEvent } from '../../domain/contract/metric.js';
 import { invalid } from '../../domain/errors.js';
-import type { Instant } from '../../domain/period.js';
 import { loadMetrics } from '../../storage/billableMetrics.js';
 import type { Queryable, Transaction } from '../../storage/db.js';
+import { instantArray, plainArray, textArray } from '../arrays.js';
 import type { ResolvedEvent } from '../resolve.js';
-import {
-  addRollups,
-  addSums,
-  compareSeriesIds,
-  floorTo,
-  HOUR_MS,
-  iso,
-  type RollupRow,
-  type Sums,
-  sumsOf,
-} from '../rollup.js';
-import { partsOf, shortened } from './dimensions.js';
-import { bucketOf } from './grains.js';
+import { addRollups, compareSeriesIds, type RollupRow, type Sums } from '../rollup.js';
+import { type PartUsage, type TextRow, usageOfParts } from './partUsage.js';
 import { meteredEvent } from './sent.js';
 import { findSeries, makeSeries, type SeriesName } from './series.js';
 
@@ -43,18 +27,24 @@ interface CountableEvent {
 export async function countOnMetrics(
   tx: Transaction,
   stored: readonly { event: ResolvedEvent; arrival: bigint }[],
-): Promise<void> {
+): Promise<CountedUsage> {
   const events = stored.map(({ event, arrival }) => ({
     accountId: event.prepared.accountId,
     arrival,
     ...meteredEvent(event),
   }));
   const accounts = [...new Set(events.map(({ accountId }) => accountId))].sort();
-  if (accounts.length === 0) return;
   await holdMetrics(tx, accounts);
   const metrics = new Map<string, BillableMetric[]>();
   for (const accountId of accounts) metrics.set(accountId, await loadMetrics(tx, accountId));
-  await countEvents(tx, events, (accountId) => metrics.get(accountId) ?? []);
+  const series = await countEvents(tx, events, (accountId) => metrics.get(accountId) ?? []);
+  return { metrics, series };
+}
+
+/** What was found out while counting: the metrics of each account, and the number of each series by its key. */
+export interface CountedUsage {
+  metrics: ReadonlyMap<string, readonly BillableMetric[]>;
+  series: ReadonlyMap<string, string>;
 }
 
 /** Held by writers while they count, so that a metric that is being made sees every event exactly once. */
@@ -103,63 +93,48 @@ function METRICS_LOCK(account: string): string {
   return `hashtextextended('metrics/' || ${account}, 0)`;
 }
 
-interface PartUsage {
-  name: SeriesName;
-  hours: Map<Instant, Sums>;
-  texts: Map<Instant, Set<string>>;
-}
-
-/** Adds the events to the metrics' rollups. */
+/** Adds the events to the metrics' rollups. Returns the number of each series by its key. */
 export async function countEvents(
   q: Queryable,
   events: readonly CountableEvent[],
   metricsOf: (accountId: string) => readonly BillableMetric[],
-): Promise<void> {
-  const usages = new Map<string, PartUsage>();
-  for (const event of events) {
-    for (const metric of metricsOf(event.accountId)) addEvent(usages, metric, event);
-  }
-  if (usages.size === 0) return;
+): Promise<Map<string, string>> {
+  const ordered = [...events].sort((a, b) => (a.arrival < b.arrival ? -1 : 1));
+  const usages = usageOfParts(
+    ordered.map((event, place) => ({ ...event, place })),
+    metricsOf,
+  );
+  const keys = [...usages.keys()];
   const all = [...usages.values()];
   const ids = await seriesIds(
     q,
     all.map(({ name }) => name),
   );
-  const order = all
-    .map((usage, index) => ({ usage, seriesId: ids[index] as string }))
-    .sort((a, b) => compareSeriesIds(a.seriesId, b.seriesId));
+  const { rows, texts } = rowsOfParts(all.map((usage, index) => ({ usage, seriesId: ids[index] as string })));
   await addRollups(
     q,
-    order.flatMap(({ usage, seriesId }) => rowsOf(seriesId, usage.hours)),
+    rows.map((row) => ({ ...row, sums: arrivedAs(row.sums, ordered) })),
   );
-  await addTexts(
-    q,
-    order.flatMap(({ usage, seriesId }) => textsOf(seriesId, usage.texts)),
-  );
+  await addTexts(q, texts);
+  return new Map(keys.map((key, index) => [key, ids[index] as string]));
 }
 
-function addEvent(usages: Map<string, PartUsage>, metric: BillableMetric, countable: CountableEvent): void {
-  const { accountId, customerKey, event, arrival } = countable;
-  if (!matchesFilters(metric, event)) return;
-  const value = aggregatedValue(metric, event);
-  if (value === null) return;
-  const hour = floorTo(event.timestamp, HOUR_MS);
-  const isCount = metric.aggregation.type === 'COUNT' || typeof value === 'string';
-  const sums = sumsOf({ timestamp: event.timestamp, arrival, value: isCount ? null : value });
-  for (const { key, dimensions } of partsOf(metric, event)) {
-    const id = JSON.stringify([accountId, metric.id, customerKey, key]);
-    let usage = usages.get(id);
-    if (usage === undefined) {
-      const name = { accountId, meterId: metric.id, customerId: customerKey, key, dimensions };
-      usage = { name, hours: new Map(), texts: new Map() };
-      usages.set(id, usage);
-    }
-    const before = usage.hours.get(hour);
-    usage.hours.set(hour, before === undefined ? sums : addSums(before, sums));
-    if (typeof value === 'string') {
-      usage.texts.set(hour, (usage.texts.get(hour) ?? new Set()).add(shortened(value)));
-    }
-  }
+/** With the arrival of the latest event in place of its place. */
+function arrivedAs(sums: Sums, ordered: readonly CountableEvent[]): Sums {
+  const arrival = ordered[Number(sums.latest.arrival)]?.arrival ?? 0n;
+  return { ...sums, latest: { ...sums.latest, arrival } };
+}
+
+/** The rows that parts add, in the order in which writers lock them. */
+export function rowsOfParts(parts: readonly { usage: PartUsage; seriesId: string }[]): {
+  rows: RollupRow[];
+  texts: TextRow[];
+} {
+  const sorted = [...parts].sort((a, b) => compareSeriesIds(a.seriesId, b.seriesId));
+  return {
+    rows: sorted.flatMap(({ usage, seriesId }) => usage.rows(seriesId)),
+    texts: sorted.flatMap(({ usage, seriesId }) => usage.texts(seriesId)),
+  };
 }
 
 async function seriesIds(q: Queryable, names: readonly SeriesName[]): Promise<string[]> {
@@ -218,42 +193,20 @@ function tooMany({ meterId, customerId, dimensions }: SeriesName): Error {
   );
 }
 
-function rowsOf(seriesId: string, hours: ReadonlyMap<Instant, Sums>): RollupRow[] {
-  return ([60, 1440, 30_000] as const).flatMap((grain) => {
-    const buckets = new Map<Instant, Sums>();
-    for (const [hour, sums] of hours) {
-      const bucket = bucketOf(grain, hour);
-      const before = buckets.get(bucket);
-      buckets.set(bucket, before === undefined ? sums : addSums(before, sums));
-    }
-    return [...buckets]
-      .sort(([a], [b]) => a - b)
-      .map(([bucket, sums]) => ({ seriesId, grain, bucket, sums }));
-  });
-}
-
-interface TextRow {
-  seriesId: string;
-  bucket: Instant;
-  text: string;
-}
-
-function textsOf(seriesId: string, hours: ReadonlyMap<Instant, ReadonlySet<string>>): TextRow[] {
-  return [...hours]
-    .sort(([a], [b]) => a - b)
-    .flatMap(([bucket, texts]) => [...texts].sort().map((text) => ({ seriesId, bucket, text })));
-}
-
 async function addTexts(q: Queryable, rows: readonly TextRow[]): Promise<void> {
   if (rows.length === 0) return;
   await q.queryNamed(
     'metrics_add_texts',
     `insert into usage_texts (series_id, bucket, text)
      select * from unnest($1::bigint[], $2::timestamptz[], $3::text[]) on conflict do nothing`,
-    [
-      rows.map(({ seriesId }) => seriesId),
-      rows.map(({ bucket }) => iso(bucket)),
-      rows.map(({ text }) => text),
-    ],
+    textColumns(rows),
   );
+}
+
+export function textColumns(rows: readonly TextRow[]): string[] {
+  return [
+    plainArray(rows, ({ seriesId }) => seriesId),
+    instantArray(rows, ({ bucket }) => bucket),
+    textArray(rows, ({ text }) => text),
+  ];
 }

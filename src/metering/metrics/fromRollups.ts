@@ -18,106 +18,18 @@ import {
 } from '../../domain/decimal.js';
 import type { Instant, Period } from '../../domain/period.js';
 import type { Queryable } from '../../storage/db.js';
-import { addSums, HOUR_MS, iso, type Sums, sumsOf } from '../rollup.js';
-import { type Dimensions, groupKeyFor, partRange, shortened } from './dimensions.js';
+import { iso } from '../arrays.js';
+import { addSums, HOUR_MS, type Latest, type Sums, sumsOf } from '../rollup.js';
+import { shortened } from './dimensions.js';
 import { spansOf } from './grains.js';
+import { findGroups, type Group, GroupPool, type SeriesGroups } from './groups.js';
 import {
-  groupId,
   type GroupReading,
   type MetricTarget,
   neededNames,
   passesFilters,
-  projected,
   type ReadingQuery,
 } from './reading.js';
-
-/** One group of a target, with the series that it is made of: one for each name of the customer, or more. */
-export interface Group {
-  target: number;
-  ordinal: number;
-  dimensions: Dimensions;
-  windows: Map<number, Sums>;
-  /** For UNIQUE: texts by window. */
-  distinct: Map<number, Decimal>;
-}
-
-interface SeriesGroups {
-  groups: Group[];
-  seriesIds: string[];
-  /** The group of each series, by its ordinal. */
-  owners: number[];
-}
-
-interface SeriesRow {
-  target: number;
-  seriesId: string;
-  dimensions: Record<string, string | null>;
-}
-
-/** The groups of usage that each target has ever had. */
-export async function findGroups(
-  q: Queryable,
-  targets: readonly MetricTarget[],
-  query: ReadingQuery,
-): Promise<SeriesGroups> {
-  const ranges = targets.map((target) => partRange(groupKeyFor(target.metric, neededNames(target)) ?? null));
-  const rows = await q.queryNamed<SeriesRow>(
-    'metrics_groups',
-    `select w.target::integer - 1 as target, s.series_id::text as "seriesId", s.dimensions
-     from unnest($3::text[], $4::text[], $5::text[]) with ordinality as w (metric_id, low, high, target)
-     join usage_series s on s.account_id = $1 and s.meter_id = w.metric_id and s.customer_id = any($2::text[])
-       and s.dimension_key >= w.low and s.dimension_key < w.high`,
-    [
-      query.accountId,
-      query.customerKeys,
-      targets.map(({ metric }) => metric.id),
-      ranges.map(({ low }) => low),
-      ranges.map(({ high }) => high),
-    ],
-  );
-  const found = new GroupPool(targets);
-  const seriesIds: string[] = [];
-  const owners: number[] = [];
-  for (const { target, seriesId, dimensions } of rows) {
-    if (!passesFilters(dimensions, targets[target]?.filters ?? [])) continue;
-    seriesIds.push(seriesId);
-    owners.push(found.get(target, dimensions).ordinal);
-  }
-  return { groups: found.groups, seriesIds, owners };
-}
-
-class GroupPool {
-  readonly groups: Group[];
-  readonly #targets: readonly MetricTarget[];
-  readonly #known = new Map<string, Group>();
-
-  constructor(targets: readonly MetricTarget[], groups: Group[] = []) {
-    this.#targets = targets;
-    this.groups = groups;
-    for (const group of groups) this.#known.set(this.#id(group.target, group.dimensions), group);
-  }
-
-  #id(target: number, dimensions: Dimensions): string {
-    return `${target} ${groupId(dimensions, this.#targets[target]?.names ?? [])}`;
-  }
-
-  get(target: number, dimensions: Dimensions): Group {
-    const id = this.#id(target, dimensions);
-    let group = this.#known.get(id);
-    if (group === undefined) {
-      group = {
-        target,
-        ordinal: this.groups.length,
-        dimensions: projected(dimensions, this.#targets[target]?.names ?? []),
-        windows: new Map(),
-        distinct: new Map(),
-      };
-      this.groups.push(group);
-      this.#known.set(id, group);
-    }
-    return group;
-  }
-}
 
 /**
  * Reads targets whose aggregation follows from rollups, in a few statements whose cost does not grow with the number of
@@ -213,10 +125,11 @@ async function readSums(q: Queryable, found: SeriesGroups, query: ReadingQuery):
   );
   for (const { owner, piece, count, total, max } of rows) {
     const highest = max === null ? null : parseDecimal(max);
-    const latest = { timestamp: 0, arrival: 0n, value: null };
-    merge(found, owner, piece, { count, total: parseDecimal(total), max: highest, latest });
+    merge(found, owner, piece, { count, total: parseDecimal(total), max: highest, latest: NO_LATEST });
   }
 }
+
+const NO_LATEST: Latest = { timestamp: 0, arrival: 0n, value: null };
 
 /** A group may have several series, and a window several spans. */
 function merge({ groups }: SeriesGroups, owner: number, piece: number, sums: Sums): void {
@@ -276,8 +189,14 @@ async function readDistinct(q: Queryable, found: SeriesGroups, query: ReadingQue
     ],
   );
   for (const { owner, piece: index, count } of rows) {
-    found.groups[owner]?.distinct.set(index, decimalFromBigint(count));
+    const group = found.groups[owner];
+    if (group !== undefined) distinctOf(group).set(index, decimalFromBigint(count));
   }
+}
+
+function distinctOf(group: Group): Map<number, Decimal> {
+  group.distinct ??= new Map();
+  return group.distinct;
 }
 
 /** After everything that is stored. */
@@ -343,7 +262,8 @@ async function addExtraTexts(
     firsts.set(key, at);
     const change = (instant: Instant, by: (count: Decimal) => Decimal) => {
       const index = pieceIndexAt(query.windows, instant);
-      group.distinct.set(index, by(group.distinct.get(index) ?? ZERO));
+      const distinct = distinctOf(group);
+      distinct.set(index, by(distinct.get(index) ?? ZERO));
     };
     change(at, (count) => add(count, ONE));
     if (known !== undefined) change(known, (count) => subtract(count, ONE));
@@ -352,9 +272,8 @@ async function addExtraTexts(
 
 function readGroup({ metric }: MetricTarget, query: ReadingQuery, group: Group): GroupReading {
   const { dimensions } = group;
-  const byIndex = <T>(values: ReadonlyMap<number, T>) => [...values].sort(([a], [b]) => a - b);
   if (metric.aggregation.type === 'UNIQUE') {
-    const windows = byIndex(group.distinct).map(([index, quantity]) => ({ index, quantity }));
+    const windows = byIndex(distinctOf(group)).map(([index, quantity]) => ({ index, quantity }));
     return { dimensions, windows: windows.filter(({ quantity }) => !isZero(quantity)) };
   }
   const used = byIndex(group.windows).filter(([, { count }]) => count > 0n);
@@ -369,8 +288,14 @@ function readGroup({ metric }: MetricTarget, query: ReadingQuery, group: Group):
   };
 }
 
-function asReading(window: Period, { count, total, max, latest }: Sums): WindowReading {
-  return { ...window, count, sum: total, max, last: latest.value, texts: [], values: [], levels: [] };
+function byIndex<T>(values: ReadonlyMap<number, T>): [number, T][] {
+  return [...values].sort(([a], [b]) => a - b);
+}
+
+const NONE: readonly never[] = [];
+
+function asReading({ start, end }: Period, { count, total, max, latest }: Sums): WindowReading {
+  return { start, end, count, sum: total, max, last: latest.value, texts: NONE, values: NONE, levels: NONE };
 }
 
 export function isOnHours(windows: readonly Period[]): boolean {

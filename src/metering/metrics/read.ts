@@ -2,10 +2,12 @@ import { sharedArgument } from '../../domain/contract/aggregation.js';
 import { parseDecimal } from '../../domain/decimal.js';
 import type { Instant } from '../../domain/period.js';
 import type { Queryable } from '../../storage/db.js';
-import { floorTo, HOUR_MS, iso } from '../rollup.js';
+import { iso } from '../arrays.js';
+import { floorTo, HOUR_MS } from '../rollup.js';
 import { groupKeyFor } from './dimensions.js';
 import { type LevelBefore, type LevelsBefore, readFromEvents } from './fromEvents.js';
-import { findGroups, isOnHours, readFromRollups } from './fromRollups.js';
+import { isOnHours, readFromRollups } from './fromRollups.js';
+import { findGroups } from './groups.js';
 import {
   groupId,
   type GroupReading,

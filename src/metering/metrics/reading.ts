@@ -40,8 +40,16 @@ export interface GroupReading {
   windows: { index: number; quantity: Decimal }[];
 }
 
+/** The values of these names alone; the same object where it has no others. */
 export function projected(dimensions: Dimensions, names: readonly string[]): Dimensions {
+  if (hasExactly(dimensions, names)) return dimensions;
   return Object.fromEntries(names.map((name) => [name, dimensions[name] ?? null]));
+}
+
+/** Whether the values have these names and no others. */
+export function hasExactly(dimensions: Dimensions, names: readonly string[]): boolean {
+  const own = Object.keys(dimensions);
+  return own.length === names.length && own.every((name) => names.includes(name));
 }
 
 export function passesFilters(dimensions: Dimensions, filters: readonly ValueFilter[]): boolean {

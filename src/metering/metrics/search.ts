@@ -2,7 +2,7 @@ import type { MeteredEvent } from '../../domain/contract/metric.js';
 import type { Instant } from '../../domain/period.js';
 import type { Database } from '../../storage/db.js';
 import { findIdentifiers } from '../identifiers.js';
-import { iso } from '../rollup.js';
+import { iso } from '../arrays.js';
 
 /** A stored event of either client. */
 export interface FoundEvent {

@@ -1,6 +1,7 @@
 import type { MeteredEvent } from '../../domain/contract/metric.js';
 import { invalid } from '../../domain/errors.js';
 import type { Instant } from '../../domain/period.js';
+import type { UsageArrival } from '../../storage/customerChecks.js';
 import { JsonNumber, type JsonValue, toJsonText } from '../../json.js';
 import type { IncomingEvent } from '../event.js';
 import type { PreparedEvent } from '../prepare.js';
@@ -91,4 +92,10 @@ export function meteredEvent({ prepared, series, timestamp }: ResolvedEvent): {
     customerKey: sent?.customerKey ?? series.customerId,
     event: { eventType: eventName, timestamp, properties: sent?.properties ?? payload },
   };
+}
+
+/** Under which name the event is usage, and since when, for `requestChecksOfUsage`. */
+export function arrivalOf(event: ResolvedEvent): UsageArrival {
+  const { customerKey: key } = meteredEvent(event);
+  return { accountId: event.prepared.accountId, key, earliest: event.timestamp };
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../../storage/db.js';
+import { textArray } from '../arrays.js';
 import type { Dimensions } from './dimensions.js';
 
 export interface SeriesName {
@@ -10,12 +11,15 @@ export interface SeriesName {
   dimensions: Dimensions;
 }
 
+// One lateral look-up a name: a join would read every series of a customer for each of a thousand names.
 const FIND = `
   select w.ordinal::integer as ordinal, s.series_id::text as "seriesId"
   from unnest($1::text[], $2::text[], $3::text[], $4::text[]) with ordinality
     as w (account_id, meter_id, customer_id, key, ordinal)
-  join usage_series s on s.account_id = w.account_id and s.meter_id = w.meter_id
-    and s.customer_id = w.customer_id and s.dimension_key = w.key`;
+  cross join lateral (
+    select series_id from usage_series s where s.account_id = w.account_id and s.meter_id = w.meter_id
+      and s.customer_id = w.customer_id and s.dimension_key = w.key limit 1
+  ) as s`;
 
 /** The numbers of the series, in order; null for one that doesn't exist. */
 export async function findSeries(q: Queryable, names: readonly SeriesName[]): Promise<(string | null)[]> {
@@ -40,7 +44,7 @@ export async function makeSeries(q: Queryable, names: readonly SeriesName[]): Pr
     `insert into usage_series (account_id, meter_id, customer_id, dimension_key, dimensions)
      select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
      on conflict do nothing`,
-    [...columns(sorted), sorted.map(({ dimensions }) => JSON.stringify(dimensions))],
+    [...columns(sorted), textArray(sorted, ({ dimensions }) => JSON.stringify(dimensions))],
   );
   const ids = await findSeries(q, names);
   return ids.map((id) => {
@@ -49,12 +53,12 @@ export async function makeSeries(q: Queryable, names: readonly SeriesName[]): Pr
   });
 }
 
-function columns(names: readonly SeriesName[]): string[][] {
+function columns(names: readonly SeriesName[]): string[] {
   return [
-    names.map(({ accountId }) => accountId),
-    names.map(({ meterId }) => meterId),
-    names.map(({ customerId }) => customerId),
-    names.map(({ key }) => key),
+    textArray(names, ({ accountId }) => accountId),
+    textArray(names, ({ meterId }) => meterId),
+    textArray(names, ({ customerId }) => customerId),
+    textArray(names, ({ key }) => key),
   ];
 }
 

@@ -1,14 +1,26 @@
 import type { UsageFilter } from '../../domain/contract/contract.js';
 import { cutAt } from '../../domain/contract/cuts.js';
 import type { BillableMetric, MeteredEvent } from '../../domain/contract/metric.js';
-import type { PresentationValues, ProductType, UsageSlice } from '../../domain/contract/terms.js';
+import type {
+  GroupValues,
+  PresentationValues,
+  ProductType,
+  UsageSlice,
+} from '../../domain/contract/terms.js';
 import { add, type Decimal, ZERO } from '../../domain/decimal.js';
 import type { Instant, Period } from '../../domain/period.js';
 import type { Queryable } from '../../storage/db.js';
 import type { Dimensions } from './dimensions.js';
 import { readFromEvents } from './fromEvents.js';
 import { asArrived, readMetrics } from './read.js';
-import { type GroupReading, type MetricTarget, type ReadingQuery, rowTarget, sumOfRows } from './reading.js';
+import {
+  type GroupReading,
+  hasExactly,
+  type MetricTarget,
+  type ReadingQuery,
+  rowTarget,
+  sumOfRows,
+} from './reading.js';
 
 /** What a product says about its usage. */
 export interface MeteredProduct {
@@ -140,11 +152,9 @@ function slicesOf(
   for (const variant of variants) {
     const { product, target } = variant;
     for (const { dimensions, windows: read } of readings[targets.indexOf(target)] ?? []) {
-      const common = {
-        productId: product.id,
-        pricingGroupValues: pick(dimensions, product.pricingGroupKey, ''),
-        presentationGroupValues: pick(dimensions, product.presentationGroupKey, null),
-      };
+      const pricingGroupValues = pick(dimensions, product.pricingGroupKey, '');
+      const presentationGroupValues = pick(dimensions, product.presentationGroupKey, null);
+      const common = { productId: product.id, pricingGroupValues, presentationGroupValues };
       const own = read.filter(({ index }) => variant.windows.has(index));
       if (variant.wholePeriod) {
         const quantity = own.reduce<Decimal>((sum, one) => add(sum, one.quantity), ZERO);
@@ -152,15 +162,22 @@ function slicesOf(
         continue;
       }
       for (const { index, quantity } of own) {
-        slices.push({ ...(windows[index] as Period), ...common, quantity });
+        const { start, end } = windows[index] as Period;
+        slices.push({ start, end, ...common, quantity });
       }
     }
   }
   return slices.sort((a, b) => a.start - b.start);
 }
 
-function pick(dimensions: Dimensions, names: readonly string[], missing: ''): Record<string, string>;
+const NO_VALUES: Readonly<Record<string, never>> = Object.freeze({});
+
+/** The same objects as at the last read, wherever they say all: their keys are known then. */
+function pick(dimensions: Dimensions, names: readonly string[], missing: ''): GroupValues;
 function pick(dimensions: Dimensions, names: readonly string[], missing: null): PresentationValues;
 function pick(dimensions: Dimensions, names: readonly string[], missing: '' | null): PresentationValues {
+  if (names.length === 0) return NO_VALUES;
+  const isWhole = missing === null || names.every((name) => dimensions[name] !== null);
+  if (isWhole && hasExactly(dimensions, names)) return dimensions;
   return Object.fromEntries(names.map((name) => [name, dimensions[name] ?? missing]));
 }

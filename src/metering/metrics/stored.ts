@@ -1,7 +1,7 @@
 import type { BillableMetric, MeteredEvent } from '../../domain/contract/metric.js';
 import type { Instant } from '../../domain/period.js';
 import type { Queryable } from '../../storage/db.js';
-import { iso } from '../rollup.js';
+import { iso } from '../arrays.js';
 import { IS_ORIGINAL } from './sent.js';
 
 /** An event with what decides between events of one instant. */

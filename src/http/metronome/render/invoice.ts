@@ -1,9 +1,9 @@
 import type { DraftInvoice } from '../../../domain/contract/draft.js';
 import type { DraftLine } from '../../../domain/contract/lines.js';
-import type { ProductType } from '../../../domain/contract/terms.js';
+import type { ProductType, Rate } from '../../../domain/contract/terms.js';
 import { isZero, toText } from '../../../domain/decimal.js';
 import type { Instant } from '../../../domain/period.js';
-import { type JsonObject, type JsonValue, jsonNumber } from '../../../json.js';
+import { type JsonObject, JsonText, type JsonValue, jsonNumber, toJsonText } from '../../../json.js';
 import type { ContractRecord } from '../../../domain/contract/contract.js';
 import { creditType, rateObject, rfc3339 } from '../render.js';
 import { numberOf, present, type Units } from './common.js';
@@ -57,7 +57,8 @@ export function invoiceObject(context: InvoiceContext, shown: ShownInvoice): Jso
           end_timestamp: rfc3339(invoice.period.end),
         }),
     issued_at: rfc3339(invoice.issuedAt),
-    line_items: lines.map((line) => lineObject(context, line)),
+    // Written one by one: ten thousand lines as objects cost more to keep than to make.
+    line_items: lines.map((line) => new JsonText(toJsonText(lineObject(context, line)))),
     net_payment_terms_days: contract?.document.netPaymentTermsDays ?? undefined,
     customer_custom_fields: context.customerCustomFields,
     contract_custom_fields: contract?.customFields ?? {},
@@ -69,20 +70,40 @@ export function invoiceObject(context: InvoiceContext, shown: ShownInvoice): Jso
   };
 }
 
+/** What many lines show alike, or the lines of many reads: written once for each object that says it. */
+const texts = new WeakMap<object, JsonText>();
+
+function writtenOnce<T extends object>(of: T, value: (of: T) => JsonValue): JsonText {
+  const known = texts.get(of);
+  if (known !== undefined) return known;
+  const text = new JsonText(toJsonText(value(of)));
+  texts.set(of, text);
+  return text;
+}
+
+function unitText(units: Units, id: string): JsonValue {
+  const unit = units.get(id);
+  return unit === undefined ? creditType(units, id) : writtenOnce(unit, () => creditType(units, id));
+}
+
+function rateText(rate: Rate, units: Units): JsonValue {
+  return writtenOnce(rate, () => rateObject(rate, units));
+}
+
 function lineObject(context: InvoiceContext, line: DraftLine): JsonObject {
   const product = line.productId === null ? undefined : context.products.get(line.productId);
-  return present({
+  return {
     name: line.name,
     type: line.type === 'composite' ? 'usage' : line.type,
-    credit_type: creditType(context.units, line.creditTypeId),
+    credit_type: unitText(context.units, line.creditTypeId),
     quantity: numberOf(line.quantity),
     unit_price: numberOf(line.unitPrice),
     total: jsonNumber(line.total),
-    list_price: line.listRate === null ? undefined : rateObject(line.listRate, context.units),
-    product_id: line.productId,
+    list_price: line.listRate === null ? undefined : rateText(line.listRate, context.units),
+    product_id: line.productId ?? undefined,
     product_type: line.productType === null ? undefined : PRODUCT_TYPES[line.productType],
-    product_tags: product?.tags,
-    product_custom_fields: product?.customFields,
+    product_tags: product && writtenOnce(product.tags, (tags) => tags),
+    product_custom_fields: product && writtenOnce(product.customFields, (fields) => fields),
     starting_at: line.period === null ? undefined : rfc3339(line.period.start),
     ending_before: line.period === null ? undefined : rfc3339(line.period.end),
     ...payer(line),
@@ -98,9 +119,9 @@ function lineObject(context: InvoiceContext, line: DraftLine): JsonObject {
           }),
     metadata: line.isLate === true ? 'late_usage' : undefined,
     is_prorated: line.type === 'subscription' ? line.isProrated : undefined,
-    subscription_id: line.subscriptionId,
-    scheduled_charge_id: line.scheduledChargeId,
-  });
+    subscription_id: line.subscriptionId ?? undefined,
+    scheduled_charge_id: line.scheduledChargeId ?? undefined,
+  };
 }
 
 function payer({ balance, type }: DraftLine): Readonly<Record<string, JsonValue>> {
@@ -108,7 +129,7 @@ function payer({ balance, type }: DraftLine): Readonly<Record<string, JsonValue>
   const postpaid = balance.type === 'POSTPAID';
   return {
     commit_id: balance.id,
-    commit_segment_id: balance.segmentId,
+    commit_segment_id: balance.segmentId ?? undefined,
     commit_type: postpaid ? 'PostpaidCommit' : 'PrepaidCommit',
     applied_commit_or_credit:
       type === 'applied_commit_or_credit' ? { id: balance.id, type: balance.type } : undefined,
@@ -117,5 +138,7 @@ function payer({ balance, type }: DraftLine): Readonly<Record<string, JsonValue>
 }
 
 function nonEmpty(values: Readonly<Record<string, string | null>>): JsonValue {
-  return Object.keys(values).length === 0 ? undefined : values;
+  if (Object.keys(values).length === 0) return undefined;
+  // Frozen are those that are kept for later reads.
+  return Object.isFrozen(values) ? writtenOnce(values, (all) => all) : values;
 }
