@@ -13,7 +13,7 @@ import { findCustomer } from '../storage/customers.js';
 import type { Transaction } from '../storage/db.js';
 import { findAlertsOfCustomer, type ThresholdAlert } from '../storage/thresholdAlerts.js';
 import { customerNow } from './clock.js';
-import { dateLateStatements } from './contracts/late.js';
+import { dateLateStatements } from './contracts/lateDates.js';
 import { nextToTell, tellOfLifecycle } from './contracts/notifications.js';
 import { type OpenInvoices, openInvoicesOf } from './contracts/open.js';
 import { loadContractState } from './contracts/state.js';

@@ -1,20 +1,12 @@
-import type { ContractRef, Core } from '../../core.js';
+import type { ContractRef } from '../../core.js';
 import { termsOf } from '../../domain/contract/contract.js';
 import { computeLateInvoice, type DraftInvoice } from '../../domain/contract/draft.js';
 import { countedLate, type CountedUsage, type LateStatement, uncounted } from '../../domain/contract/late.js';
 import type { Balance } from '../../domain/contract/terms.js';
 import type { Instant, Period } from '../../domain/period.js';
-import type { CustomerRecord } from '../../storage/customers.js';
 import type { Transaction } from '../../storage/db.js';
-import {
-  dateLateUsage,
-  findUndatedLateUsage,
-  insertCountedUsage,
-  type StoredCount,
-} from '../../storage/lateUsage.js';
-import { readSettings } from '../../storage/settings.js';
+import { insertCountedUsage, type StoredCount } from '../../storage/lateUsage.js';
 import { stableId } from './ids.js';
-import { contractsChanged } from './plan.js';
 import type { ContractState, OpenContract } from './state.js';
 import type { UsageReader } from './usage.js';
 
@@ -114,25 +106,4 @@ export async function writeCounted(
   counted: readonly CountedUsage[],
 ): Promise<void> {
   for (const one of counted) await insertCountedUsage(tx, ref, invoiceId, one);
-}
-
-/**
- * Gives a date to late statements of the customer's contracts that have no other statement left: a grace from when the
- * usage was noticed, so what comes together is billed together.
- */
-export async function dateLateStatements(
-  tx: Transaction,
-  core: Core,
-  accountId: string,
-  customer: CustomerRecord,
-  at: Instant,
-): Promise<void> {
-  const contracts = await findUndatedLateUsage(tx, accountId, customer.id);
-  if (contracts.length === 0) return;
-  const { lateUsage, contractGraceSeconds } = await readSettings(tx, accountId);
-  if (lateUsage === 'drop') return;
-  for (const contractId of contracts) {
-    await dateLateUsage(tx, { accountId, contractId }, at + contractGraceSeconds * 1000);
-  }
-  await contractsChanged(tx, core, accountId, customer, at);
 }

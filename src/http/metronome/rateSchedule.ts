@@ -82,7 +82,7 @@ function scheduleObject(
     entitled: true,
     list_rate: rateObject(rate.rate, units),
     override_rate:
-      price === null || price.overrideId === null
+      price.overrideId === null
         ? undefined
         : { ...priceObject(price), credit_type: creditType(units, price.creditTypeId) },
     commit_rate: rate.commitRate === null ? undefined : commitRateObject(rate.commitRate),
