@@ -1,5 +1,6 @@
 import type { DraftInvoice } from '../../domain/contract/draft.js';
 import { type BalanceRecord, termsOf } from '../../domain/contract/contract.js';
+import { issueDateOf, statementDate } from '../../domain/contract/issueDates.js';
 import { recurringGrants } from '../../domain/contract/recurring.js';
 import { chargeStatement } from '../../domain/contract/scheduledInvoices.js';
 import { statementAt } from '../../domain/contract/statement.js';
@@ -40,7 +41,9 @@ export function nextStatement(
   open: OpenContract,
 ): Extract<ContractStep, { kind: 'usage' }> | null {
   const period = firstOpenStatement(open);
-  return period === null ? null : { kind: 'usage', at: period.end + state.graceMs, period };
+  if (period === null) return null;
+  const at = statementDate(open.contract.document.issueDates, period, state.graceMs);
+  return { kind: 'usage', at, period };
 }
 
 /** A scheduled line that no invoice has yet, and when it can be final. */
@@ -85,14 +88,24 @@ export function isDue(
   });
 }
 
+/** The date of a line of the contract's scheduled invoices, which may have been moved. */
+function dateIn({ document }: OpenContract['contract'], key: string, date: Instant): Instant {
+  return issueDateOf(document.issueDates, key, date);
+}
+
+function dated(contract: OpenContract['contract'], key: string, date: Instant): DueLine {
+  return { key, at: dateIn(contract, key, date) };
+}
+
 function purchases(state: ContractState, { contract }: OpenContract): DueLine[] {
   return invoicedBy(state.balances, contract.id).flatMap((balance) => {
     const { invoiceSchedule, archivedAt } = balance;
     if (invoiceSchedule === null || invoiceSchedule.doNotInvoice || archivedAt !== null) return [];
-    return invoiceSchedule.items.map(({ id, timestamp }) => ({
-      key: `purchase/${id}`,
-      at: balance.type === 'POSTPAID' ? trueUpDue(state, balance, timestamp) : timestamp,
-    }));
+    return invoiceSchedule.items.map(({ id, timestamp }) => {
+      const key = `purchase/${id}`;
+      const date = dateIn(contract, key, timestamp);
+      return { key, at: balance.type === 'POSTPAID' ? trueUpDue(state, balance, date) : date };
+    });
   });
 }
 
@@ -107,7 +120,8 @@ function trueUpDue(state: ContractState, balance: BalanceRecord, date: Instant):
     if (balance.contractId !== null && balance.contractId !== contract.id) return [];
     const last = Math.min(accessEnd, contract.endingBefore ?? accessEnd) - 1;
     const statement = statementAt(termsOf(contract), last);
-    return statement === null ? [] : [statement.end + state.graceMs];
+    const { issueDates } = contract.document;
+    return statement === null ? [] : [statementDate(issueDates, statement, state.graceMs)];
   });
   return Math.max(date, ...ends);
 }
@@ -125,7 +139,7 @@ function nextGrants(state: ContractState, { contract }: OpenContract): DueLine[]
         .slice(0, 1);
     })
     .flatMap(({ invoiceSchedule }) => invoiceSchedule?.items ?? [])
-    .map(({ id, timestamp }) => ({ key: `purchase/${id}`, at: timestamp }));
+    .map(({ id, timestamp }) => dated(contract, `purchase/${id}`, timestamp));
 }
 
 const YEAR_MS = 367 * 86_400_000;
@@ -136,7 +150,7 @@ function charges(open: OpenContract): DueLine[] {
   return terms.scheduledCharges.flatMap(({ items }) =>
     items
       .filter((item) => missed.has(item.id) || chargeStatement(terms, item) === null)
-      .map(({ id, timestamp }) => ({ key: `scheduled/${id}`, at: timestamp })),
+      .map(({ id, timestamp }) => dated(open.contract, `scheduled/${id}`, timestamp)),
   );
 }
 
@@ -148,7 +162,7 @@ function fees(state: ContractState, { contract }: OpenContract): DueLine[] {
     const [period] = billingPeriods(subscription, terms, from, from + 1);
     return subscriptionFees(subscription, terms, contract.startingAt, (period?.end ?? state.at) + 1)
       .filter((fee) => !hasStatement(terms, fee))
-      .map(({ key, billedAt }) => ({ key, at: billedAt }));
+      .map(({ key, billedAt }) => dated(contract, key, billedAt));
   });
 }
 

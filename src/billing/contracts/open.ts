@@ -12,9 +12,11 @@ import {
   computeUsageInvoice,
   cutInstants,
   type DraftInvoice,
+  type ImportedUsage,
   type UsageInvoiceInput,
 } from '../../domain/contract/draft.js';
 import { type CountedUsage, countedOwn, uncounted } from '../../domain/contract/late.js';
+import { statementDate } from '../../domain/contract/issueDates.js';
 import { chargeStatement, scheduledInvoices } from '../../domain/contract/scheduledInvoices.js';
 import { statementsBetween } from '../../domain/contract/statement.js';
 import { billingPeriods } from '../../domain/contract/subscriptions.js';
@@ -23,6 +25,7 @@ import type { CustomerRecord } from '../../storage/customers.js';
 import type { Queryable } from '../../storage/db.js';
 import { balancesBefore, customerSpend, type SpendElsewhere } from './customerSpend.js';
 import { stableId, usageInvoiceId } from './ids.js';
+import { balancesTaken, type ImportedStatement, importedStatements, soldIn } from './imported.js';
 import {
   billedElsewhere,
   countedOf,
@@ -51,6 +54,8 @@ export interface OpenOptions {
   finals?: readonly DraftInvoice[];
   /** A voided statement that is to be computed again as if it were open, under a new id. */
   reopen?: Reopened;
+  /** Of before the contracts' own statements: computed as if they were open. */
+  imports?: readonly ImportedStatement[];
   /** Properties by which usage is rated apart as if every product presented them. */
   presentedBy?: readonly string[];
   /** A contract that was final through its end before it was renewed: its renewal takes over now. */
@@ -117,6 +122,8 @@ export interface Statement {
   /** Whether it bills what has come late for earlier ones. */
   takesLate?: boolean;
   isReopened?: boolean;
+  /** Given instead of metered usage. */
+  imported?: ImportedUsage | undefined;
 }
 
 interface StatementInput extends UsageInvoiceInput {
@@ -155,10 +162,13 @@ export async function computeOpen(
     const input = { ...own, spentElsewhere: elsewhere(statement) };
     const invoice = computeUsageInvoice(input);
     result.drafts.push(invoice);
-    result.counted.set(invoice.invoiceId, () => [
-      countedOwn(input, input.usageCuts, invoice.lines),
-      ...countedOf(input.late ?? [], invoice),
-    ]);
+    // What comes late for an imported period has nothing to be compared with.
+    if (statement.imported === undefined) {
+      result.counted.set(invoice.invoiceId, () => [
+        countedOwn(input, input.usageCuts, invoice.lines),
+        ...countedOf(input.late ?? [], invoice),
+      ]);
+    }
     if (options.windows !== undefined) {
       result.breakdowns.set(invoice.invoiceId, breakDown(input, options.windows));
     }
@@ -186,14 +196,17 @@ async function breakFinalDown(
   state: ContractState,
   reader: UsageReader,
   options: OpenOptions,
-  { contractId, period, invoiceId }: DraftInvoice,
+  invoice: DraftInvoice,
   { breakdowns }: OpenInvoices,
   elsewhere: SpendElsewhere,
 ): Promise<void> {
+  const { contractId, period, invoiceId, imported } = invoice;
   const open = state.contracts.find(({ contract }) => contract.id === contractId);
   if (open === undefined || period === null || options.windows === undefined) return;
-  const statement = { open, period, invoiceId };
-  const input = await statementInput(state, statement, balancesBefore(state, statement), reader, options);
+  const statement = { open, period, invoiceId, imported };
+  const before =
+    imported === undefined ? balancesBefore(state, statement) : balancesTaken(state.balances, invoice);
+  const input = await statementInput(state, statement, before, reader, options);
   breakdowns.set(invoiceId, breakDown({ ...input, spentElsewhere: elsewhere(statement) }, options.windows));
 }
 
@@ -202,8 +215,8 @@ function asRecord(record: BalanceRecord, balance: Balance): BalanceRecord {
 }
 
 /** The statements to compute, in the order in which they become final. */
-function openStatements(state: ContractState, { reopen }: OpenOptions): Statement[] {
-  const statements: Statement[] = [];
+function openStatements(state: ContractState, { reopen, imports = [] }: OpenOptions): Statement[] {
+  const statements: Statement[] = importedStatements(state, imports);
   for (const open of state.contracts) {
     const { contract } = open;
     if (contract.rateCardId === null) continue;
@@ -274,7 +287,7 @@ export function firstOpenStatement(open: OpenContract): Period | null {
 
 async function statementInput(
   state: ContractState,
-  { open, period, invoiceId, takesLate, isReopened }: Statement,
+  { open, period, invoiceId, takesLate, isReopened, imported }: Statement,
   balances: readonly Balance[],
   reader: UsageReader,
   options: OpenOptions,
@@ -283,7 +296,8 @@ async function statementInput(
   const { contract, card, rates } = open;
   const terms = termsOf(contract);
   const at = Math.min(Math.max(state.at, period.start), period.end - 1);
-  const products = presentedBy(await reader.products(card, at), options.presentedBy ?? []);
+  const sold = soldIn(await reader.products(card, at), imported);
+  const products = presentedBy(sold, options.presentedBy ?? []);
   const base = { terms, rateCard: card, balances, period };
   const cuts = new Set([...cutInstants(base), ...furtherCuts]);
   if (options.windows !== undefined) {
@@ -297,7 +311,7 @@ async function statementInput(
     at: state.at,
     ...(options.extraUsage === undefined ? {} : { preview: options.extraUsage }),
   };
-  const known = await reader.slices(request);
+  const known = imported?.usage ?? (await reader.slices(request));
   const elsewhere = isReopened === true ? await billedElsewhere(open, period, reader) : [];
   const usage = elsewhere.length === 0 ? known : uncounted(period, request.cuts, known, elsewhere);
   const isWhole = options.extraUsage?.mode !== 'replace' && options.presentedBy === undefined;
@@ -310,11 +324,12 @@ async function statementInput(
     products,
     units: state.units,
     usage,
-    graceMs: state.graceMs,
+    graceMs: statementDate(contract.document.issueDates, period, state.graceMs) - period.end,
     billedChargeItems: billedCharges(open),
     late,
     billedElsewhere: elsewhere,
     usageCuts: request.cuts,
+    imported,
   };
 }
 
@@ -362,6 +377,7 @@ async function scheduledDrafts(
     to: Number.MAX_SAFE_INTEGER,
     feesTo: feesUntil(contract, state.at),
     missedChargeItems: missedCharges(open),
+    issueDates: contract.document.issueDates,
     isBilled: (key) => billed.has(key),
     idOf: (key) => freeId(state.accountId, key, issued),
   });

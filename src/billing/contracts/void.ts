@@ -1,6 +1,7 @@
 import type { LedgerEntry } from '../../domain/contract/balanceTerms.js';
 import { negate } from '../../domain/decimal.js';
 import { invalid, notFound } from '../../domain/errors.js';
+import type { Instant } from '../../domain/period.js';
 import { findEntriesOfInvoice, insertBalanceEntries } from '../../storage/balances.js';
 import {
   type ContractInvoiceRecord,
@@ -13,8 +14,9 @@ import { deleteCountedUsage } from '../../storage/lateUsage.js';
 import type { ContractChange } from './create.js';
 import { writeFinal, writeTrueUps } from './finalize.js';
 import { newUuid } from './ids.js';
+import { requireUnbilled } from './imported.js';
 import { writeCounted } from './late.js';
-import { openInvoices } from './open.js';
+import { type OpenOptions, openInvoices } from './open.js';
 import { contractsChanged } from './plan.js';
 
 /** Finalized → void: every deduction and true-up that the invoice made is given back by an equal entry. */
@@ -55,12 +57,12 @@ export async function regenerateInvoice(change: ContractChange, invoiceId: strin
   const { invoice, contractId } = voided;
   const id = newUuid();
   await deleteBilledLines(tx, accountId, invoiceId);
-  const ownStart = invoice.isLate === true ? null : (invoice.period?.start ?? null);
-  await deleteCountedUsage(tx, accountId, { id: invoiceId, contractId, ownStart });
-  const reopen =
-    invoice.period === null ? {} : { reopen: { contractId, periodStart: ownStart, invoiceId: id } };
+  await deleteCountedUsage(tx, accountId, { id: invoiceId, contractId, ownStart: ownStartOf(voided) });
   const at = Math.max(now, invoice.issuedAt);
-  const open = await openInvoices(tx, core, accountId, customer, { at, ...reopen });
+  const open = await openInvoices(tx, core, accountId, customer, {
+    at,
+    ...(await reopening(change, voided, id)),
+  });
   const keys = new Set(invoice.lines.map(({ key }) => key));
   const draft =
     invoice.period === null
@@ -82,4 +84,26 @@ export async function regenerateInvoice(change: ContractChange, invoiceId: strin
   if (anew.type === 'SCHEDULED') await writeTrueUps(tx, accountId, open, anew, now);
   await contractsChanged(tx, core, accountId, customer, now);
   return id;
+}
+
+/** The start of the invoice's own statement; null of a late statement, and of one without a period. */
+function ownStartOf({ invoice }: ContractInvoiceRecord): Instant | null {
+  return invoice.isLate === true ? null : (invoice.period?.start ?? null);
+}
+
+/** How the voided usage invoice is computed once more: from today's usage, or from what it was imported with. */
+async function reopening(
+  { tx, accountId, customer }: ContractChange,
+  voided: ContractInvoiceRecord,
+  id: string,
+): Promise<Pick<OpenOptions, 'reopen' | 'imports'>> {
+  const { contractId, invoice } = voided;
+  const { period, imported } = invoice;
+  if (period === null) return {};
+  if (imported === undefined) {
+    return { reopen: { contractId, periodStart: ownStartOf(voided), invoiceId: id } };
+  }
+  const statement = { contractId, invoiceId: id, period, imported };
+  await requireUnbilled(tx, accountId, customer.id, statement, 'id');
+  return { imports: [statement] };
 }

@@ -1,5 +1,6 @@
 import type { Decimal } from '../decimal.js';
 import type { Instant } from '../period.js';
+import type { IssueDates } from './issueDates.js';
 import type { SpendTracker } from './spendTracker.js';
 import type {
   Balance,
@@ -110,6 +111,8 @@ export interface ContractDocument {
   spendThreshold: SpendThresholdTerms | null;
   prepaidThreshold: PrepaidThresholdTerms | null;
   spendTrackers: readonly SpendTracker[];
+  /** None in the documents of before. */
+  issueDates?: IssueDates;
   netPaymentTermsDays: number | null;
   totalContractValue: Decimal | null;
   billingProvider: unknown;

@@ -46,6 +46,20 @@ export interface UsageInvoiceInput {
   late?: readonly LateStatement[];
   /** What later invoices have billed of this statement already; `usage` is without it. */
   billedElsewhere?: readonly CountedUsage[];
+  /** What `usage` was imported with: the invoice has nothing but these products, on this date. */
+  imported?: ImportedUsage | undefined;
+}
+
+/**
+ * Quantities of a period before the contract's own statements, given instead of metered
+ * (docs.metronome.com, "import existing invoices").
+ */
+export interface ImportedUsage {
+  /** In the metric's units, in time order for each combination. */
+  usage: readonly UsageSlice[];
+  issuedAt: Instant;
+  isBillable: boolean;
+  customFields: Readonly<Record<string, string>>;
 }
 
 export interface DraftInvoice {
@@ -57,6 +71,8 @@ export interface DraftInvoice {
   period: Period | null;
   /** Bills nothing but late usage, of a contract that has no other statement left; of all that time. */
   isLate?: boolean;
+  /** What it was made from, of an invoice that was imported. */
+  imported?: ImportedUsage;
   issuedAt: Instant;
   lines: DraftLine[];
   /** The lines in the invoice's unit that count, added up, unrounded. */
@@ -73,6 +89,7 @@ export interface DraftInvoice {
  * (docs.metronome.com, "how invoicing works").
  */
 export function computeUsageInvoice(input: UsageInvoiceInput): DraftInvoice {
+  if (input.imported !== undefined) return computeImportedInvoice(input, input.imported);
   const { terms, period } = input;
   const context = contextOf(input, servingBalances(input));
   const starts = counterStarts(input.billedElsewhere ?? []);
@@ -93,6 +110,13 @@ export function computeUsageInvoice(input: UsageInvoiceInput): DraftInvoice {
   const scheduled = consolidatedLines(terms, period, input.billedChargeItems ?? new Set());
   const unseen = [...unbilled, ...late.flatMap((one) => one.unbilled)];
   return settled(input, paid, scheduled, unseen, period.end + input.graceMs);
+}
+
+/** Fees, composites and scheduled charges have no quantities to give: they are on no imported invoice. */
+function computeImportedInvoice(input: UsageInvoiceInput, imported: ImportedUsage): DraftInvoice {
+  const { charges, unbilled } = usageCharges(contextOf(input, servingBalances(input)), input.usage);
+  const paid = payer(input, [input.period])(charges);
+  return { ...settled(input, paid, [], unbilled, imported.issuedAt), imported };
 }
 
 /** What a late statement is computed from; `period` is the time that it is about. */

@@ -3,6 +3,7 @@ import type { Instant, Period } from '../period.js';
 import { trueUpAmount } from './balance.js';
 import type { DraftInvoice } from './draft.js';
 import { feeCharges } from './feeCharges.js';
+import { type IssueDates, issueDateOf } from './issueDates.js';
 import { dayOf, type DraftLine, PLAIN_LINE } from './lines.js';
 import type { RateIndex } from './rateCard.js';
 import { statementAt } from './statement.js';
@@ -29,6 +30,8 @@ export interface ScheduledInvoicesInput {
    * Items of a consolidating contract whose statement was final too early: they are invoiced by themselves.
    */
   missedChargeItems?: ReadonlySet<string>;
+  /** Drafts that were moved. */
+  issueDates?: IssueDates | undefined;
   /** Whether an invoice has the line already, by its key; none unless given. */
   isBilled?: (lineKey: string) => boolean;
   idOf: (key: string) => string;
@@ -57,10 +60,18 @@ export function scheduledInvoices(input: ScheduledInvoicesInput): DraftInvoice[]
       input.from <= timestamp && timestamp < input.to && input.isBilled?.(line.key) !== true,
   );
   const invoices = new Map<string, DraftInvoice>();
-  for (const { timestamp, line, trueUpOf } of lines.sort((a, b) => a.timestamp - b.timestamp)) {
+  const keyOf = ({ timestamp, line, trueUpOf }: DatedLine) => {
     const kind = trueUpOf === undefined ? 'scheduled' : `trueup/${trueUpOf}`;
-    const key = `${kind}/${input.terms.id}/${timestamp}/${line.creditTypeId}`;
-    const invoice = invoices.get(key) ?? emptyInvoice(input, key, timestamp, line.creditTypeId);
+    return `${kind}/${input.terms.id}/${timestamp}/${line.creditTypeId}`;
+  };
+  const dateOf = ({ timestamp, line }: DatedLine) => issueDateOf(input.issueDates, line.key, timestamp);
+  const moved = new Set(lines.filter((one) => dateOf(one) !== one.timestamp).map(keyOf));
+  for (const dated of lines.sort((a, b) => a.timestamp - b.timestamp)) {
+    const { timestamp, line } = dated;
+    const date = dateOf(dated);
+    // What joins a date whose invoice was moved away stays on it, by itself.
+    const key = date === timestamp && moved.has(keyOf(dated)) ? `${keyOf(dated)}/stays` : keyOf(dated);
+    const invoice = invoices.get(key) ?? emptyInvoice(input, key, date, line.creditTypeId);
     invoice.lines.push(line);
     if (line.isInTotal) invoice.total = add(invoice.total, line.total);
     invoices.set(key, invoice);

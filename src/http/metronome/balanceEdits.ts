@@ -131,9 +131,34 @@ const archiveCredit = metronomeEndpoint({
   handle: (ctx, input) => archive(ctx, input.customer_id, input.credit_id, true),
 });
 
+const disableTrueUp = metronomeEndpoint({
+  method: 'POST',
+  path: '/v1/contracts/commits/disableTrueup',
+  body: object({ customer_id: customerId(), contract_id: uuid(), commit_id: uuid() }),
+  /** The shortfall of a postpaid commit expires instead of being invoiced (docs.metronome.com, "disable true-up"). */
+  async handle(ctx, input) {
+    const { commit_id: id, contract_id: contractId } = input;
+    const { change, balance, frozen } = await hold(ctx, input.customer_id, id, false);
+    if ((balance.invoiceContractId ?? balance.contractId) !== contractId) {
+      throw notFound(`commit on contract ${contractId}`, id, 'commit_id');
+    }
+    if (balance.type !== 'POSTPAID')
+      throw invalid("Invalid 'commit_id': only postpaid commits have a true-up.");
+    if (balance.archivedAt !== null) throw invalid(`Invalid 'commit_id': ${id} is archived.`);
+    if (balance.invoiceSchedule?.items.some((item) => frozen.items.get(item.id)?.voided === false)) {
+      throw invalid("Invalid 'commit_id': its true-up is invoiced; void that invoice first.");
+    }
+    if (!balance.trueUpDisabled) {
+      await saveBalanceEdit(change, { ...balance, trueUpDisabled: true }, { update_commits: [{ id }] });
+    }
+    return { data: { id } };
+  },
+});
+
 export const balanceEditEndpoints: readonly MetronomeEndpoint[] = [
   editCommit,
   editCredit,
   archiveCommit,
   archiveCredit,
+  disableTrueUp,
 ];

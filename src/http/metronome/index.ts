@@ -11,6 +11,7 @@ import { customFieldEndpoints } from './customFields.js';
 import { customerEndpoints } from './customers.js';
 import type { MetronomeEndpoint } from './endpoint.js';
 import { eventsSearchEndpoints } from './eventsSearch.js';
+import { historicalInvoiceEndpoints } from './historicalInvoices.js';
 import { ingestEndpoints } from './ingest.js';
 import { invoiceEndpoints } from './invoices.js';
 import { previewEndpoints } from './preview.js';
@@ -41,6 +42,7 @@ export const metronomeEndpoints: readonly MetronomeEndpoint[] = [
   ...ingestEndpoints,
   ...usageEndpoints,
   ...invoiceEndpoints,
+  ...historicalInvoiceEndpoints,
   ...spendBreakdownEndpoints,
   ...packageEndpoints,
   ...previewEndpoints,

@@ -1,4 +1,5 @@
 import { lockForChange } from '../../billing/contracts/create.js';
+import { moveIssueDate } from '../../billing/contracts/issueDate.js';
 import { regenerateInvoice, voidContractInvoice } from '../../billing/contracts/void.js';
 import { contractsChanged } from '../../billing/contracts/plan.js';
 import { requireCustomerByAnyId } from '../../billing/metronome/customers.js';
@@ -13,7 +14,7 @@ import {
 import { type ContractView, invoiceContext, loadView } from './contractView.js';
 import { type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
 import { cursorPage, pageOf } from './paging.js';
-import { isUuid, object, oneOf, queryBoolean, timestamp, uuid } from './params.js';
+import { customerId, isUuid, object, oneOf, queryBoolean, timestamp, uuid } from './params.js';
 import { invoiceObject, type ShownInvoice } from './render/invoice.js';
 import { rfc3339 } from './render.js';
 
@@ -217,6 +218,19 @@ const regenerate = metronomeEndpoint({
   },
 });
 
+const updateIssueDate = metronomeEndpoint({
+  method: 'POST',
+  path: '/v1/contracts/updateInvoiceIssueDate',
+  /** Metronome's request has no customer_id. Here drafts are computed for a customer and not stored. */
+  body: object({ customer_id: customerId(), invoice_id: uuid(), issue_date: timestamp() }),
+  async handle({ tx, core, accountId }, input) {
+    const customer = await requireCustomerByAnyId(tx, accountId, input.customer_id);
+    const change = await lockForChange(tx, core, accountId, customer.id);
+    await moveIssueDate(change, input.invoice_id, input.issue_date);
+    return { data: { id: input.invoice_id } };
+  },
+});
+
 function notFinal(id: string): BillingError {
   return new BillingError('not_found', `No finalized invoice: '${id}'`);
 }
@@ -227,4 +241,5 @@ export const invoiceEndpoints: readonly MetronomeEndpoint[] = [
   retrieve,
   voidOne,
   regenerate,
+  updateIssueDate,
 ];
