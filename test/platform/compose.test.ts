@@ -84,7 +84,8 @@ describe('docker-compose.yml (its structure; it is not run here)', () => {
       );
       expect(known).toEqual(expect.arrayContaining(Object.keys(env)));
       const entrypoint = /ENTRYPOINT (\[.*\])/.exec(readFileSync('deploy/Dockerfile', 'utf8'))![1]!;
-      const args = (JSON.parse(entrypoint) as string[]).slice(3);
+      const started = JSON.parse(entrypoint) as string[];
+      const args = started.slice(started.indexOf('dist/src/main.js') + 1);
       expect(readConfig([...args, ...service.command!], env)).toMatchObject({
         role,
         port: 4000,
