@@ -134,9 +134,9 @@ function sortedBySeries(usages: ReadonlyMap<string, SeriesUsage>): SeriesUsage[]
   return [...usages.values()].sort((a, b) => compareSeriesIds(a.seriesId, b.seriesId));
 }
 
-function totalChange({ seriesId, arrived }: SeriesUsage, sums: readonly Sums[]): TotalChange {
-  const change = { seriesId, arrived: BigInt(arrived) };
-  if (sums.length === 0) return { ...change, count: 0n, total: ZERO, latest: null };
+function totalChange({ seriesId, arrived: events }: SeriesUsage, sums: readonly Sums[]): TotalChange {
+  const arrived = BigInt(events);
+  if (sums.length === 0) return { seriesId, arrived, count: 0n, total: ZERO, latest: null };
   const { count, total, latest } = sums.reduce(addSums);
-  return { ...change, count, total, latest };
+  return { seriesId, arrived, count, total, latest };
 }
