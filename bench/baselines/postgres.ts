@@ -16,19 +16,31 @@ const CREATE = `create table ${TABLE} (
 const INSERT_MANY = `insert into ${TABLE}
   select * from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::numeric[], $6::json[])`;
 const INSERT_ONE = `insert into ${TABLE} values ($1, $2, $3, $4, $5, $6) on conflict do nothing`;
+const ROLLUP_TABLE = 'bench_rollups';
+const CREATE_ROLLUP = `create table ${ROLLUP_TABLE} (
+  customer_id text collate "C" not null,
+  hour timestamptz not null,
+  count bigint not null,
+  total numeric not null,
+  primary key (customer_id, hour)
+)`;
+const ADD_UP = `insert into ${ROLLUP_TABLE} as r values ($1, date_trunc('hour', $2::timestamptz), 1, $3)
+  on conflict (customer_id, hour) do update set count = r.count + 1, total = r.total + excluded.total`;
 const ACCOUNT = 'acct_1QbenchBaseline00';
 const CUSTOMERS = 100;
 
 /**
  * What the same Postgres does with the same rows and the same unique key, without an engine, a rollup or an answer for
- * each event: `batch` rows a statement from one connection is the ceiling, one row a transaction the obvious design.
+ * each event: `batch` rows a statement from one connection is the ceiling, one row a transaction the obvious design, and
+ * with a rollup it does what a meter must do at the least.
  */
 export async function runPostgresJob(job: PostgresJob): Promise<JobResult> {
   const clients = await Promise.all(Array.from({ length: job.connections }, () => connected(job.url)));
   const [first] = clients;
   if (first === undefined) throw new Error('no connection');
-  await first.query(`drop table if exists ${TABLE}`);
+  await first.query(`drop table if exists ${TABLE}, ${ROLLUP_TABLE}`);
   await first.query(CREATE);
+  await first.query(CREATE_ROLLUP);
   const millis: number[] = [];
   const cpuBefore = process.cpuUsage();
   const start = performance.now();
@@ -39,14 +51,19 @@ export async function runPostgresJob(job: PostgresJob): Promise<JobResult> {
     while (performance.now() < end) {
       const values = next();
       const before = performance.now();
+      if (job.withRollup) await client.query('begin');
       await client.query({ ...query, values });
+      if (job.withRollup) {
+        await client.query({ name: 'rollup', text: ADD_UP, values: [values[2], values[3], values[4]] });
+        await client.query('commit');
+      }
       millis.push(performance.now() - before);
     }
   };
   await Promise.all(clients.map(write));
   const seconds = (performance.now() - start) / 1000;
   const cpu = process.cpuUsage(cpuBefore);
-  await first.query(`drop table ${TABLE}`);
+  await first.query(`drop table ${TABLE}, ${ROLLUP_TABLE}`);
   await Promise.all(clients.map((client) => client.end()));
   return {
     notServed: false,

@@ -36,6 +36,8 @@ export interface PostgresJob {
   readonly kind: 'postgres';
   readonly url: string;
   readonly batch: number;
+  /** Rows one by one, each in a transaction that also adds it to its customer's hour, as a meter has to. */
+  readonly withRollup: boolean;
   readonly connections: number;
   readonly seconds: number;
 }

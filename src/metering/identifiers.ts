@@ -2,6 +2,7 @@ import type { Instant } from '../domain/period.js';
 import type { Database, Queryable, Transaction } from '../storage/db.js';
 import { timestamp } from '../storage/db.js';
 import { plainArray, textArray } from './arrays.js';
+import { SELDOM_VACUUMED } from './partitions.js';
 
 /** How long an identifier is remembered, by the time of arrival. Events may be 35 days old, so a repeat may be too. */
 export const IDENTIFIER_RETENTION_MS = 35 * 24 * 3600 * 1000;
@@ -132,7 +133,8 @@ export function rotateIdentifiers(db: Database, now: Instant): Promise<Rotation>
     if (newest.openedAt > now - IDENTIFIER_RETENTION_MS) return { opened: null, dropped };
     const opened = newest.generation + 1;
     await tx.query(
-      `create table meter_event_identifiers_${opened} partition of meter_event_identifiers for values in (${opened})`,
+      `create table meter_event_identifiers_${opened} partition of meter_event_identifiers for values in (${opened})
+       with (${SELDOM_VACUUMED})`,
     );
     await tx.query('update identifier_generations set closed_at = $2 where generation = $1', [
       newest.generation,

@@ -29,7 +29,7 @@ export interface NotifierDeps {
 
 const SIGNAL_DEADLINE_MS = (CLAIM_SECONDS / 2) * 1000;
 /** A workflow that was told of an alert and has not recorded it by then is not waited for. */
-const ALERT_PATIENCE_MS = 1_000;
+const ALERT_PATIENCE_MS = 500;
 
 /** Tells the subscriptions of one claimed customer, and sees to its due alerts. */
 export class Telling {

@@ -102,4 +102,44 @@ describe('what a renewal takes over', () => {
       [6_000, 6_000],
     ]);
   });
+
+  it('keeps a promise: what moves of a postpaid commit is trued up at the end of the renewal', async () => {
+    const { metronome } = engine;
+    const { productId, eventType } = await sumProduct(metronome, 'Promised');
+    const card = await rateCard(metronome, [{ product_id: productId, rate_type: 'FLAT', price: 1 }]);
+    const customer = await contractAt(engine, DATES.january, {
+      starting_at: DATES.january,
+      rate_card_id: card,
+      commits: [
+        {
+          type: 'POSTPAID',
+          product_id: await fixedProduct(metronome, 'Promise'),
+          rollover_fraction: 0.5,
+          access_schedule: segment(10_000, DATES.january, DATES.february),
+          invoice_schedule: { schedule_items: [{ timestamp: DATES.february, amount: 10_000 }] },
+        },
+      ],
+    });
+    await send(engine, customer.id, eventType, [{ at: DATES.january, properties: { amount: '4000' } }]);
+    await metronome.v1.contracts.create({
+      customer_id: customer.id,
+      starting_at: DATES.february,
+      ending_before: '2026-03-01T00:00:00Z',
+      rate_card_id: card,
+      transition: { type: 'RENEWAL', from_contract_id: customer.contractId },
+    });
+    await advance(engine, customer.clockId, DATES.later);
+    await send(engine, customer.id, eventType, [{ at: DATES.later, properties: { amount: '2000' } }]);
+    await advance(engine, customer.clockId, '2026-03-10T00:00:00Z');
+    const { data } = await metronome.v1.customers.invoices.list({
+      customer_id: customer.id,
+      status: 'FINALIZED',
+    });
+    // Of 10,000 promised 4,000 were used, half of the grant moves, and 2,000 of that are used.
+    const totals = (type: string) =>
+      data.filter((invoice) => invoice.type === type).map(({ total }) => total);
+    expect(totals('USAGE')).toEqual([4_000, 2_000]);
+    expect(totals('SCHEDULED')).toEqual([1_000, 3_000]);
+    expect((await balances(customer.id)).map(([, ledger]) => ledger)).toEqual([0, 0]);
+  });
 });

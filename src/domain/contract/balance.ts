@@ -7,6 +7,7 @@ import {
   min,
   multiply,
   negate,
+  ONE,
   sign,
   subtract,
   ZERO,
@@ -15,7 +16,14 @@ import type { Instant } from '../period.js';
 import { drawKey, isAccessible } from './burnOrder.js';
 import { scheduledTotal } from './schedule.js';
 import { assignedRest, isIndividual, restBySeat, seatedLedger } from './seatLedger.js';
-import type { AccessSegment, Balance, BalanceType, LedgerEntry, LedgerEntryType } from './balanceTerms.js';
+import type {
+  AccessSegment,
+  Balance,
+  BalanceType,
+  InvoiceSchedule,
+  LedgerEntry,
+  LedgerEntryType,
+} from './balanceTerms.js';
 
 /** What an invoice takes from one segment: one entry for each, dated at the end of the invoice's period. */
 export interface Deduction {
@@ -279,12 +287,23 @@ export function rollOver(
       contractId: renewal.contractId,
       access,
       entries: [],
-      invoiceSchedule: null,
+      invoiceSchedule: carriedPromise(balance, total, renewal),
       rolledOverFrom: { balanceId: balance.id, contractId: balance.contractId },
       recurringId: null,
       createdAt: renewal.at,
     },
   };
+}
+
+/** What was paid for is not paid for again; what a postpaid commit still promises is due when its access ends. */
+function carriedPromise(
+  { type, invoiceSchedule }: Balance,
+  amount: Decimal,
+  { segmentId, accessUntil }: { segmentId: string; accessUntil: Instant },
+): InvoiceSchedule | null {
+  if (type !== 'POSTPAID' || invoiceSchedule === null) return null;
+  const item = { id: segmentId, timestamp: accessUntil, quantity: ONE, unitPrice: amount, amount };
+  return { ...invoiceSchedule, items: [item] };
 }
 
 /** What is carried over grows no more with the seats of the old contract. */
