@@ -13,8 +13,12 @@ export function latenciesOf(millis: readonly number[]): Latencies {
   return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? 0 };
 }
 
+/** The middle one, or what lies between the two in the middle. */
 export function median(values: readonly number[]): number {
-  return latenciesOf(values).p50;
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? 0;
+  const lower = sorted[Math.ceil(sorted.length / 2) - 1] ?? 0;
+  return (lower + upper) / 2;
 }
 
 /** The slope of the line of least squares through (x, y), in y per x. Zero for fewer than two points. */

@@ -51,8 +51,8 @@ export async function measureIngest(world: World): Promise<SectionResult> {
       const engineMicros = result.events === 0 ? null : (cpu * share * 1e6) / result.events;
       add({ name: form, form, connections, result, engineMicros });
       if (result.notServed) break;
+      if (EVENTS_OF[form] > 1) add(await postgres(world, EVENTS_OF[form], 1));
     }
-    if (EVENTS_OF[form] > 1) add(await postgres(world, EVENTS_OF[form], 1));
   }
   add(await signals(world));
   return { tables: [tableOf(measured)], goals: goalsOf(measured), data: measured };
