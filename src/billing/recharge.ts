@@ -322,7 +322,9 @@ export async function releaseThreshold(
   if (!(await closeThresholdPayment(tx, accountId, workflowId, outcome, at))) return;
   const bought = outcome === 'paid' ? [payment.balance] : [];
   for (const balance of bought) await insertBalance(tx, accountId, balance);
-  if (outcome === 'failed') await updateContract(tx, accountId, switchedOff(contract, payment.kind));
+  if (outcome === 'failed') {
+    await updateContract(tx, accountId, switchedOff(contract, payment.kind), at);
+  }
   await emitGate(tx, accountId, customer, contract, 'payment_status', at, {
     workflow_id: workflowId,
     workflow_type: payment.kind === 'spend' ? 'spend' : 'prepaid_balance',

@@ -23,7 +23,12 @@ type Columns = Pick<
   | 'createdAt'
   | 'archivedAt'
 >;
-type Terms = Omit<BalanceRecord, keyof Columns | 'entries' | 'shares'>;
+/** What of a balance is kept as one document. */
+export type BalanceTerms = Omit<BalanceRecord, keyof Columns | 'entries' | 'shares'>;
+
+export function readBalanceTerms(stored: unknown): BalanceTerms {
+  return fromDocument(stored) as BalanceTerms;
+}
 
 /** Stores a commit or credit; its `entries` are written by `insertBalanceEntries`. Throws `conflict` on a used key. */
 export async function insertBalance(q: Queryable, accountId: string, balance: BalanceRecord): Promise<void> {
@@ -53,7 +58,7 @@ export async function insertBalance(q: Queryable, accountId: string, balance: Ba
   }
 }
 
-function termsOfBalance(balance: BalanceRecord): Terms {
+function termsOfBalance(balance: BalanceRecord): BalanceTerms {
   const { name, productId, creditTypeId, priority, rateType, access, invoiceSchedule } = balance;
   const { rolloverFraction, applicability, applicableContractIds, rolledOverFrom } = balance;
   const { trueUpDisabled, givenName, description, countsAsDiscounted, origin, seats } = balance;
@@ -78,10 +83,19 @@ function termsOfBalance(balance: BalanceRecord): Terms {
   };
 }
 
-/** Writes what an edit may change, without the entries. */
-export async function updateBalance(q: Queryable, accountId: string, balance: BalanceRecord): Promise<void> {
+/** Writes what a change at an instant makes of a balance, without the entries; keeps what it was until then. */
+export async function updateBalance(
+  q: Queryable,
+  accountId: string,
+  balance: BalanceRecord,
+  at: Instant,
+): Promise<void> {
   await q.query(
-    `update balances set terms = $3, custom_fields = $4, archived_at = $5, invoice_contract_id = $6
+    `with earlier as (
+       insert into balance_versions (account_id, balance_id, until, terms, archived_at)
+       select account_id, id, $7, terms, archived_at from balances where account_id = $1 and id = $2
+     )
+     update balances set terms = $3, custom_fields = $4, archived_at = $5, invoice_contract_id = $6
      where account_id = $1 and id = $2`,
     [
       accountId,
@@ -90,6 +104,7 @@ export async function updateBalance(q: Queryable, accountId: string, balance: Ba
       JSON.stringify(balance.customFields),
       timestamp(balance.archivedAt),
       balance.invoiceContractId,
+      timestamp(at),
     ],
   );
 }
@@ -109,7 +124,7 @@ export async function findBalancesOf(
     [accountId, customerId],
   );
   return rows.map(({ terms, ...columns }) => ({
-    ...(fromDocument(terms) as Terms),
+    ...readBalanceTerms(terms),
     ...columns,
     entries: [],
   }));

@@ -84,10 +84,20 @@ export async function findContractsOf(
   return rows.map(read);
 }
 
-/** Writes what an edit may change. The caller holds the row. */
-export async function updateContract(q: Queryable, accountId: string, c: ContractRecord): Promise<void> {
+/** Writes what a change at an instant makes of a contract; keeps what it was until then. The caller holds the row. */
+export async function updateContract(
+  q: Queryable,
+  accountId: string,
+  c: ContractRecord,
+  at: Instant,
+): Promise<void> {
   await q.query(
-    `update contracts set name = $3, ending_before = $4, terms = $5, custom_fields = $6, archived_at = $7,
+    `with earlier as (
+       insert into contract_versions (account_id, contract_id, until, name, ending_before, terms, archived_at)
+       select account_id, id, $9, name, ending_before, terms, archived_at from contracts
+       where account_id = $1 and id = $2
+     )
+     update contracts set name = $3, ending_before = $4, terms = $5, custom_fields = $6, archived_at = $7,
        rate_card_id = $8 where account_id = $1 and id = $2`,
     [
       accountId,
@@ -98,6 +108,7 @@ export async function updateContract(q: Queryable, accountId: string, c: Contrac
       JSON.stringify(c.customFields),
       timestamp(c.archivedAt),
       c.rateCardId,
+      timestamp(at),
     ],
   );
 }
@@ -108,30 +119,14 @@ export interface ContractEdit {
   uniquenessKey: string | null;
   /** The edit in the words of the API, with the ids that the server gave. */
   edit: unknown;
-  before: TermsBefore;
-}
-
-/** What a contract was before an edit. */
-export interface TermsBefore {
-  name: string | null;
-  endingBefore: Instant | null;
-  document: ContractDocument;
 }
 
 export async function insertContractEdit(q: Queryable, ref: ContractRef, edit: ContractEdit): Promise<void> {
   try {
     await q.query(
-      `insert into contract_edits (account_id, contract_id, id, at, uniqueness_key, edit, terms_before)
-       values ($1, $2, $3, $4, $5, $6, $7)`,
-      [
-        ref.accountId,
-        ref.contractId,
-        edit.id,
-        timestamp(edit.at),
-        edit.uniquenessKey,
-        toDocument(edit.edit),
-        toDocument(edit.before),
-      ],
+      `insert into contract_edits (account_id, contract_id, id, at, uniqueness_key, edit)
+       values ($1, $2, $3, $4, $5, $6)`,
+      [ref.accountId, ref.contractId, edit.id, timestamp(edit.at), edit.uniquenessKey, toDocument(edit.edit)],
     );
   } catch (error) {
     if (isUniqueViolation(error, 'contract_edits_uniqueness')) throw uniquenessConflict(edit.uniquenessKey);
@@ -141,16 +136,12 @@ export async function insertContractEdit(q: Queryable, ref: ContractRef, edit: C
 
 /** The edits of a contract, the first one first. */
 export async function findContractEdits(q: Queryable, ref: ContractRef): Promise<ContractEdit[]> {
-  const rows = await q.query<Omit<ContractEdit, 'edit' | 'before'> & { edit: unknown; before: unknown }>(
-    `select id, at, uniqueness_key as "uniquenessKey", edit, terms_before as before from contract_edits
+  const rows = await q.query<ContractEdit>(
+    `select id, at, uniqueness_key as "uniquenessKey", edit from contract_edits
      where account_id = $1 and contract_id = $2 order by sequence`,
     [ref.accountId, ref.contractId],
   );
-  return rows.map((row) => ({
-    ...row,
-    edit: fromDocument(row.edit),
-    before: fromDocument(row.before) as TermsBefore,
-  }));
+  return rows.map((row) => ({ ...row, edit: fromDocument(row.edit) }));
 }
 
 /** When the contract has work next, null for never again. The caller holds its row or the customer's. */

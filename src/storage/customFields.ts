@@ -14,6 +14,18 @@ export interface CustomFieldTable {
   where?: "type = 'CREDIT'" | "type <> 'CREDIT'";
 }
 
+/** Where the values of parts of something else are kept: within its terms, which name the part and its fields so. */
+export interface CustomFieldParts {
+  table: 'contracts' | 'packages';
+  part:
+    | '$.subscriptions[*].customFields'
+    | '$.scheduledCharges[*].customFields'
+    | '$.commits[*].custom_fields'
+    | '$.credits[*].custom_fields'
+    | '$.subscriptions[*].custom_fields'
+    | '$.scheduled_charges[*].custom_fields';
+}
+
 /** The keys of the entities, all when none is named, in order. */
 export function listCustomFieldKeys(
   q: Queryable,
@@ -73,6 +85,22 @@ export async function isCustomFieldValueTaken(
     `select 1 from ${table} where account_id = $1 and custom_fields->>$2 = $3 and ${where ?? 'true'}
        and ($4::uuid is null or ${id} <> $4) limit 1`,
     [accountId, key, value, except],
+  );
+  return rows.length > 0;
+}
+
+/** Whether a part of any of the account's contracts or packages has the value. */
+export async function isPartValueTaken(
+  q: Queryable,
+  accountId: string,
+  { table, part }: CustomFieldParts,
+  key: string,
+  value: string,
+): Promise<boolean> {
+  const rows = await q.query<object>(
+    `select 1 from ${table} t, jsonb_path_query(t.terms, '${part}') fields
+     where t.account_id = $1 and fields ->> $2 = $3 limit 1`,
+    [accountId, key, value],
   );
   return rows.length > 0;
 }

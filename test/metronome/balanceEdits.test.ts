@@ -176,7 +176,7 @@ describe('a commit of a contract', () => {
       contract_id: customer.contractId,
     });
     expect(history.data).toMatchObject([
-      { update_commits: [{ commit_id: commit.commit_id, description: 'More of it' }] },
+      { update_commits: [{ id: commit.commit_id, description: 'More of it' }] },
     ]);
     await refusedUnwritten(
       engine.db,

@@ -27,10 +27,10 @@ export async function archiveContract(
   const { tx, core, accountId, customer, now } = change;
   const contract = await lockContract(change, contractId);
   if (contract.archivedAt !== null) throw invalid(`Contract ${contractId} is archived already.`);
-  await updateContract(tx, accountId, { ...contract, archivedAt: now });
+  await updateContract(tx, accountId, { ...contract, archivedAt: now }, now);
   for (const balance of await findBalancesOf(tx, accountId, customer.id)) {
     if (balance.contractId !== contractId || balance.archivedAt !== null) continue;
-    await updateBalance(tx, accountId, { ...balance, archivedAt: now });
+    await updateBalance(tx, accountId, { ...balance, archivedAt: now }, now);
   }
   if (voidInvoices) {
     for (const invoice of await findContractInvoicesOf(tx, accountId, customer.id)) {
@@ -55,7 +55,7 @@ export async function setUsageFilter(
     .map((one) => ({ ...one, endingBefore: Math.min(one.endingBefore ?? startingAt, startingAt) }));
   const usageFilters = [...earlier, { ...filter, startingAt }];
   const after = { ...contract, document: { ...contract.document, usageFilters } };
-  await updateContract(tx, accountId, after);
+  await updateContract(tx, accountId, after, change.now);
   await tellOfContractEdit(tx, { accountId, customer: change.customer }, after, change.now);
   await contractsChanged(tx, change.core, accountId, change.customer, change.now);
 }

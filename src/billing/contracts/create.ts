@@ -11,6 +11,7 @@ import { type CustomerRecord, findCustomer } from '../../storage/customers.js';
 import type { Transaction } from '../../storage/db.js';
 import { customerNowForChange } from '../clock.js';
 import { checkThresholdTerms } from '../thresholdTerms.js';
+import { checkNewParts } from './customFields.js';
 import { writeRollovers } from './finalize.js';
 import { openInvoices } from './open.js';
 import { tellOfContractEdit } from './notifications.js';
@@ -79,10 +80,13 @@ export async function createContract(change: ContractChange, contract: NewContra
     nextDueAt: null,
   };
   await checkThresholdTerms(tx, accountId, record);
+  const { subscriptions, scheduledCharges } = record.document;
+  const { balances } = contract;
+  await checkNewParts(tx, accountId, { contracts: [record], balances, subscriptions, scheduledCharges });
   await insertContract(tx, accountId, record);
-  for (const balance of contract.balances) await insertBalance(tx, accountId, balance);
+  for (const balance of balances) await insertBalance(tx, accountId, balance);
   if (contract.transition !== null) await renew(change, record, contract.transition);
-  const since = firstLifecycleEvent([record], contract.balances, now);
+  const since = firstLifecycleEvent([record], balances, now);
   await contractsChanged(tx, core, accountId, customer, now, since);
   return record;
 }
@@ -112,7 +116,7 @@ async function renew(
   if (!transition.removeTrueUps) return;
   for (const balance of await findBalancesOf(tx, accountId, customer.id)) {
     if (balance.contractId !== from.id || balance.type !== 'POSTPAID') continue;
-    await updateBalance(tx, accountId, { ...balance, trueUpDisabled: true });
+    await updateBalance(tx, accountId, { ...balance, trueUpDisabled: true }, change.now);
   }
 }
 
@@ -129,7 +133,7 @@ async function handOver(change: ContractChange, contractId: string, finalThrough
  * an end before a final statement unless told otherwise.
  */
 export async function endContract(
-  { tx, accountId, customer }: ContractChange,
+  { tx, accountId, customer, now }: ContractChange,
   contract: ContractRecord,
   end: Instant | null,
   allowBeforeFinalized: boolean,
@@ -150,12 +154,12 @@ export async function endContract(
     endingBefore: end,
     document: earlier ? cutDocument(contract.document, end) : contract.document,
   };
-  await updateContract(tx, accountId, record);
+  await updateContract(tx, accountId, record, now);
   if (!earlier) return record;
   for (const balance of await findBalancesOf(tx, accountId, customer.id)) {
     if (balance.contractId !== contract.id) continue;
     const cut = cutBalance(balance, end);
-    if (cut !== balance) await updateBalance(tx, accountId, cut);
+    if (cut !== balance) await updateBalance(tx, accountId, cut, now);
   }
   return record;
 }

@@ -10,6 +10,7 @@ import { checkThresholdTerms } from '../thresholdTerms.js';
 import { lockContract } from './changes.js';
 import type { ContractChange } from './create.js';
 import { endContract } from './create.js';
+import { checkNewParts } from './customFields.js';
 import { newUuid } from './ids.js';
 import { tellOfBalanceEdit, tellOfContractEdit } from './notifications.js';
 import { contractsChanged } from './plan.js';
@@ -34,21 +35,21 @@ export async function saveEdit(change: ContractChange, edit: EditedContract): Pr
   const { tx, core, accountId, customer, now } = change;
   const { before, after } = edit;
   await checkThresholdTerms(tx, accountId, after);
+  await checkNewParts(tx, accountId, {
+    balances: edit.added,
+    subscriptions: newOnes(before.document.subscriptions, after.document.subscriptions),
+    scheduledCharges: newOnes(before.document.scheduledCharges, after.document.scheduledCharges),
+  });
   const id = newUuid();
+  const { uniquenessKey, words } = edit;
   await insertContractEdit(
     tx,
     { accountId, contractId: after.id },
-    {
-      id,
-      at: now,
-      uniquenessKey: edit.uniquenessKey,
-      edit: edit.words,
-      before: { name: before.name, endingBefore: before.endingBefore, document: before.document },
-    },
+    { id, at: now, uniquenessKey, edit: words },
   );
-  await updateContract(tx, accountId, after);
+  await updateContract(tx, accountId, after, now);
   for (const balance of edit.added) await insertBalance(tx, accountId, balance);
-  for (const balance of edit.changed) await updateBalance(tx, accountId, balance);
+  for (const balance of edit.changed) await updateBalance(tx, accountId, balance, now);
   if (edit.end !== undefined) await endContract(change, after, edit.end, edit.allowEndBeforeFinalized);
   const told = { accountId, customer };
   await tellOfContractEdit(tx, told, after, now);
@@ -59,39 +60,43 @@ export async function saveEdit(change: ContractChange, edit: EditedContract): Pr
   return id;
 }
 
+/** What an edit has added to a list. */
+export function newOnes<T extends { id: string }>(before: readonly T[], after: readonly T[]): T[] {
+  const known = new Set(before.map(({ id }) => id));
+  return after.filter(({ id }) => !known.has(id));
+}
+
 /**
  * Writes an edit of a single commit or credit. That of a contract joins the contract's history; `words` are the edit in
  * those of a contract's.
  */
 export async function saveBalanceEdit(
   change: ContractChange,
-  after: BalanceRecord,
+  { before, after }: { before: BalanceRecord; after: BalanceRecord },
   words: unknown,
 ): Promise<void> {
   const { tx, core, accountId, customer, now } = change;
-  const { added, changed } = splitByRow([after]);
+  const { added, changed } = splitByRow([after], [before]);
   if (after.contractId !== null) {
     const contract = await lockContract(change, after.contractId);
     const edit = { before: contract, after: contract, end: undefined, allowEndBeforeFinalized: false };
     await saveEdit(change, { ...edit, added, changed, uniquenessKey: null, words });
     return;
   }
-  for (const balance of changed) await updateBalance(tx, accountId, balance);
+  for (const balance of changed) await updateBalance(tx, accountId, balance, now);
   await tellOfBalanceEdit(tx, { accountId, customer }, after, now);
   await contractsChanged(tx, core, accountId, customer, now, firstLifecycleEvent([], [after], now));
 }
 
-/** Grants of recurring ones have no row until something about them changes. */
-export function splitByRow(edited: readonly BalanceRecord[]): {
-  added: BalanceRecord[];
-  changed: BalanceRecord[];
-} {
-  return {
-    added: edited
-      .filter(({ origin }) => origin === 'recurring')
-      .map((one) => ({ ...one, origin: 'request' as const })),
-    changed: edited.filter(({ origin }) => origin !== 'recurring'),
-  };
+/** Grants of recurring ones have no row until something about them changes: they get one as they were, then it changes. */
+export function splitByRow(
+  edited: readonly BalanceRecord[],
+  known: readonly BalanceRecord[],
+): { added: BalanceRecord[]; changed: BalanceRecord[] } {
+  const computed = new Set(edited.filter(({ origin }) => origin === 'recurring').map(({ id }) => id));
+  const withRow = (one: BalanceRecord): BalanceRecord =>
+    one.origin === 'recurring' ? { ...one, origin: 'request' } : one;
+  return { added: known.filter(({ id }) => computed.has(id)).map(withRow), changed: edited.map(withRow) };
 }
 
 /** What of a customer's balances final invoices stand on. */

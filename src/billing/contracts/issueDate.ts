@@ -30,7 +30,8 @@ export async function moveIssueDate(change: ContractChange, invoiceId: string, t
     throw invalid("Invalid 'issue_date': is before the end of the invoice's period.");
   }
   const issueDates = { ...contract.document.issueDates, ...movesOf(draft, contract, to) };
-  await updateContract(tx, accountId, { ...contract, document: { ...contract.document, issueDates } });
+  const moved = { ...contract, document: { ...contract.document, issueDates } };
+  await updateContract(tx, accountId, moved, now);
   await contractsChanged(tx, core, accountId, customer, now);
 }
 

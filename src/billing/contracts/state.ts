@@ -162,7 +162,8 @@ export function grantContext(
   return { terms: termsOf(contract), units, idOf: (key) => stableId(accountId, `grant/${key}`) };
 }
 
-function grantsOf(
+/** The grants that the contracts' recurring commits and credits have made by an instant, those with a row left out. */
+export function grantsOf(
   accountId: string,
   contracts: readonly ContractRecord[],
   units: ReadonlyMap<string, PricingUnit>,

@@ -1,8 +1,10 @@
 import { BillingError, invalid, notFound } from '../../domain/errors.js';
 import {
   changeCustomFields,
+  type CustomFieldParts,
   type CustomFieldTable,
   isCustomFieldValueTaken,
+  isPartValueTaken,
   listCustomFieldKeys,
   lockUniqueCustomFields,
 } from '../../storage/customFields.js';
@@ -22,32 +24,72 @@ const TABLES: Readonly<Record<string, CustomFieldTable>> = {
   contract_credit: { table: 'balances', id: 'id', where: "type = 'CREDIT'" },
 };
 
+/** The entities that are parts of contracts and packages. */
+const PARTS: Readonly<Record<string, CustomFieldParts>> = {
+  subscription: { table: 'contracts', part: '$.subscriptions[*].customFields' },
+  scheduled_charge: { table: 'contracts', part: '$.scheduledCharges[*].customFields' },
+  package_commit: { table: 'packages', part: '$.commits[*].custom_fields' },
+  package_credit: { table: 'packages', part: '$.credits[*].custom_fields' },
+  package_subscription: { table: 'packages', part: '$.subscriptions[*].custom_fields' },
+  package_scheduled_charge: { table: 'packages', part: '$.scheduled_charges[*].custom_fields' },
+};
+
+type Values = Readonly<Record<string, string>>;
+
 /**
  * Checks the custom fields that an object is made with or given: a value of a key that enforces uniqueness belongs to
  * one object of the entity (`conflict`). Call it in the transaction of the write.
  */
-export async function checkCustomFields(
+export function checkCustomFields(
   q: Queryable,
   accountId: string,
   entity: string,
-  values: Readonly<Record<string, string>>,
+  values: Values,
   except: string | null = null,
 ): Promise<void> {
-  const table = TABLES[entity];
-  if (table === undefined || Object.keys(values).length === 0) return;
+  return checkAllCustomFields(q, accountId, entity, [values], except);
+}
+
+/** The same for several objects that are made at once, which must differ from each other too. */
+export async function checkAllCustomFields(
+  q: Queryable,
+  accountId: string,
+  entity: string,
+  objects: readonly Values[],
+  except: string | null = null,
+): Promise<void> {
+  if (objects.every((values) => Object.keys(values).length === 0)) return;
   const keys = await listCustomFieldKeys(q, accountId, [entity]);
-  const unique = keys.filter(({ key, enforceUniqueness }) => enforceUniqueness && Object.hasOwn(values, key));
+  const unique = keys.filter(
+    ({ key, enforceUniqueness }) => enforceUniqueness && objects.some((values) => Object.hasOwn(values, key)),
+  );
   if (unique.length === 0) return;
   await lockUniqueCustomFields(q, accountId, entity);
   for (const { key } of unique) {
-    const value = values[key] ?? '';
-    if (await isCustomFieldValueTaken(q, accountId, table, key, value, except)) {
+    const given = objects.filter((values) => Object.hasOwn(values, key)).map((values) => values[key] ?? '');
+    for (const [index, value] of given.entries()) {
+      if (given.indexOf(value) === index && !(await isTaken(q, accountId, entity, key, value, except)))
+        continue;
       throw new BillingError(
         'conflict',
         `Another ${entity} has the value '${value}' of the unique custom field '${key}'.`,
       );
     }
   }
+}
+
+async function isTaken(
+  q: Queryable,
+  accountId: string,
+  entity: string,
+  key: string,
+  value: string,
+  except: string | null,
+): Promise<boolean> {
+  const table = TABLES[entity];
+  if (table !== undefined) return isCustomFieldValueTaken(q, accountId, table, key, value, except);
+  const parts = PARTS[entity];
+  return parts !== undefined && isPartValueTaken(q, accountId, parts, key, value);
 }
 
 /** Sets and removes custom fields of one object; values that are not named stay. */

@@ -62,7 +62,7 @@ async function edit(
     ...(await editedContracts(change, balance, params)),
   };
   const verb = isCredit ? 'update_credits' : 'update_commits';
-  await saveBalanceEdit(change, after, editInWords({ [verb]: [edited] }));
+  await saveBalanceEdit(change, { before: balance, after }, { [verb]: editInWords([edited], verb) });
   return { data: { id } };
 }
 
@@ -99,7 +99,11 @@ async function archive(
 ): Promise<{ data: JsonObject }> {
   const { change, balance, frozen } = await hold(ctx, customerName, id, isCredit);
   const after = archivedBalance(balance, frozen, change.now, idField(isCredit));
-  await saveBalanceEdit(change, after, { [isCredit ? 'archive_credits' : 'archive_commits']: [{ id }] });
+  await saveBalanceEdit(
+    change,
+    { before: balance, after },
+    { [isCredit ? 'archive_credits' : 'archive_commits']: [{ id }] },
+  );
   return { data: { id } };
 }
 
@@ -149,7 +153,8 @@ const disableTrueUp = metronomeEndpoint({
       throw invalid("Invalid 'commit_id': its true-up is invoiced; void that invoice first.");
     }
     if (!balance.trueUpDisabled) {
-      await saveBalanceEdit(change, { ...balance, trueUpDisabled: true }, { update_commits: [{ id }] });
+      const after = { ...balance, trueUpDisabled: true };
+      await saveBalanceEdit(change, { before: balance, after }, { update_commits: [{ id }] });
     }
     return { data: { id } };
   },

@@ -1,14 +1,16 @@
 import { requireCustomerByAnyId } from '../../billing/metronome/customers.js';
 import { customerNow } from '../../billing/clock.js';
+import type { EarlierState } from '../../billing/contracts/asOf.js';
 import { type OpenInvoices, openInvoices, type OpenOptions } from '../../billing/contracts/open.js';
 import type { ContractRecord } from '../../domain/contract/contract.js';
 import { notFound } from '../../domain/errors.js';
 import type { Instant } from '../../domain/period.js';
+import type { JsonObject } from '../../json.js';
 import { loadProducts } from '../../storage/contractProducts.js';
 import type { MetronomeCustomer } from '../../storage/ingestAliases.js';
 import { USD_CREDIT_TYPE_ID } from '../../storage/pricingUnits.js';
 import type { MetronomeContext } from './endpoint.js';
-import type { ContractContext } from './render/contract.js';
+import { type ContractContext, contractObject } from './render/contract.js';
 import type { InvoiceContext } from './render/invoice.js';
 
 /** A customer's contracts, balances and drafts as they are now, and what is needed to show them. */
@@ -53,6 +55,16 @@ export function contractContext(view: ContractView, options: BalanceOptions): Co
   };
 }
 
+/** The contract as it was, in v2's shape. */
+export function earlierObject(
+  view: ContractView,
+  earlier: EarlierState,
+  options: BalanceOptions,
+): JsonObject {
+  const context = { ...contractContext(view, options), at: earlier.at };
+  return contractObject(context, earlier.contract, earlier.balances);
+}
+
 export function invoiceContext(view: ContractView, skipZeroLines: boolean): InvoiceContext {
   const { open, customer, products } = view;
   return {
@@ -63,6 +75,11 @@ export function invoiceContext(view: ContractView, skipZeroLines: boolean): Invo
     products,
     skipZeroLines,
   };
+}
+
+/** The customer's contracts, archived ones too, the first made first. */
+export function inCreationOrder(view: ContractView): ContractRecord[] {
+  return view.open.state.allContracts.toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
 }
 
 /** The customer's contract, archived or not. */

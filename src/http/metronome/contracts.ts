@@ -1,3 +1,4 @@
+import { contractAsOf } from '../../billing/contracts/asOf.js';
 import { createContract, endContract, lockForChange } from '../../billing/contracts/create.js';
 import { archiveContract, setUsageFilter } from '../../billing/contracts/changes.js';
 import { newUuid } from '../../billing/contracts/ids.js';
@@ -6,9 +7,9 @@ import { contractsChanged } from '../../billing/contracts/plan.js';
 import { requireCustomerByAnyId } from '../../billing/metronome/customers.js';
 import { firstLifecycleEvent } from '../../domain/contract/lifecycle.js';
 import { notFound } from '../../domain/errors.js';
-import { findContract, findContractEdits } from '../../storage/contracts.js';
+import { findContract } from '../../storage/contracts.js';
 import { resolveRateCard } from '../../storage/rateCards.js';
-import { contractContext, contractOf, loadView } from './contractView.js';
+import { contractContext, contractOf, earlierObject, inCreationOrder, loadView } from './contractView.js';
 import { EMPTY, type MetronomeContext, type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
 import { boolean, customerId, hourTimestamp, list, object, text, timestamp, uuid } from './params.js';
 import { contractObject } from './render/contract.js';
@@ -79,7 +80,7 @@ const listAll = metronomeEndpoint({
   }),
   async handle(ctx, input) {
     const view = await loadView(ctx, input.customer_id);
-    const contracts = view.open.state.allContracts
+    const contracts = inCreationOrder(view)
       .filter(({ archivedAt }) => archivedAt === null || input.include_archived === true)
       .filter(({ startingAt }) => input.starting_at === undefined || startingAt >= input.starting_at)
       .filter((one) => input.covering_date === undefined || covers(one, input.covering_date));
@@ -102,12 +103,12 @@ async function contractV1(
 ) {
   const contract = contractOf(view, contractId);
   const context = contractContext(view, options);
-  const [first] = await findContractEdits(ctx.q, { accountId: ctx.accountId, contractId });
-  const initial = first === undefined ? contract : { ...contract, ...first.before };
+  // Whatever is dated at the instant of its creation came after it.
+  const initial = await contractAsOf(ctx.q, view.open, contract, contract.createdAt - 1);
   return {
     id: contract.id,
     customer_id: view.customer.uuid,
-    initial: contractObject(context, initial, view.open.balances),
+    initial: earlierObject(view, initial, options),
     current: contractObject(context, contract, view.open.balances),
     amendments: [],
     custom_fields: contract.customFields,

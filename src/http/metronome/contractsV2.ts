@@ -1,3 +1,4 @@
+import { contractAsOf } from '../../billing/contracts/asOf.js';
 import { lockContract } from '../../billing/contracts/changes.js';
 import { lockForChange } from '../../billing/contracts/create.js';
 import { frozenFacts, saveEdit } from '../../billing/contracts/edit.js';
@@ -12,10 +13,12 @@ import {
   contractContext,
   contractOf,
   type ContractView,
+  earlierObject,
+  inCreationOrder,
   loadView,
 } from './contractView.js';
 import { covers } from './contracts.js';
-import { type MetronomeContext, type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
+import { type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
 import { boolean, customerId, object, timestamp, uuid } from './params.js';
 import { rawJson } from './render/common.js';
 import { contractObject } from './render/contract.js';
@@ -43,20 +46,15 @@ const retrieve = metronomeEndpoint({
     }
     const view = await loadView(ctx, input.customer_id);
     const contract = contractOf(view, input.contract_id);
-    const shownAs = input.as_of_date === undefined ? contract : await asOf(ctx, contract, input.as_of_date);
-    return { data: objectOf(view, shownAs, input) };
+    const { as_of_date: at } = input;
+    // What is planned after now is agreed now.
+    if (at === undefined || at >= view.now) return { data: objectOf(view, contract, input) };
+    return { data: earlierObject(view, await contractAsOf(ctx.q, view.open, contract, at), input) };
   },
 });
 
 function objectOf(view: ContractView, contract: ContractRecord, options: BalanceOptions): JsonObject {
   return contractObject(contractContext(view, options), contract, view.open.balances);
-}
-
-/** The contract as it was at an instant: before the first edit after it. */
-async function asOf({ q, accountId }: MetronomeContext, contract: ContractRecord, at: number) {
-  const edits = await findContractEdits(q, { accountId, contractId: contract.id });
-  const next = edits.find((edit) => edit.at > at);
-  return next === undefined ? contract : { ...contract, ...next.before };
 }
 
 const listAll = metronomeEndpoint({
@@ -76,7 +74,7 @@ const listAll = metronomeEndpoint({
     }
     const view = await loadView(ctx, input.customer_id);
     return {
-      data: view.open.state.allContracts
+      data: inCreationOrder(view)
         .filter(({ archivedAt }) => archivedAt === null || input.include_archived === true)
         .filter(({ startingAt }) => input.starting_at === undefined || startingAt >= input.starting_at)
         .filter((one) => input.covering_date === undefined || covers(one, input.covering_date))
@@ -110,7 +108,7 @@ const edit = metronomeEndpoint({
       fiatCreditTypeId: context.defaultUnit,
     });
     const id = await saveEdit(change, { ...edited, words });
-    return { data: { id, edit: { id, timestamp: rfc3339(change.now), ...(rawJson(words) as JsonObject) } } };
+    return { data: { id, edit: { id, timestamp: rfc3339(change.now), ...words } } };
   },
 });
 

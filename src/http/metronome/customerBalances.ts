@@ -1,6 +1,7 @@
 import { firstLifecycleEvent } from '../../domain/contract/lifecycle.js';
 import type { BalanceRecord } from '../../domain/contract/contract.js';
 import { type ContractChange, lockForChange } from '../../billing/contracts/create.js';
+import { checkNewParts } from '../../billing/contracts/customFields.js';
 import { tellOfBalanceEdit } from '../../billing/contracts/notifications.js';
 import { contractsChanged } from '../../billing/contracts/plan.js';
 import { requireCustomerByAnyId } from '../../billing/metronome/customers.js';
@@ -27,6 +28,7 @@ async function store(change: ContractChange, balance: BalanceRecord): Promise<{ 
   const invoiced = balance.invoiceContractId === null ? [] : [balance.invoiceContractId];
   const foreign = [...(balance.applicableContractIds ?? []), ...invoiced].find((id) => !known.has(id));
   if (foreign !== undefined) throw notFound('contract', foreign, 'applicable_contract_ids');
+  await checkNewParts(tx, accountId, { balances: [balance] });
   await insertBalance(tx, accountId, balance);
   await contractsChanged(tx, core, accountId, customer, now, firstLifecycleEvent([], [balance], now));
   return { data: { id: balance.id } };
@@ -147,7 +149,7 @@ async function moveEnd(
     const items = balance.invoiceSchedule.items.filter(({ timestamp }) => timestamp < invoiceEnd);
     changed.invoiceSchedule = { ...balance.invoiceSchedule, items };
   }
-  await updateBalance(tx, accountId, changed);
+  await updateBalance(tx, accountId, changed, now);
   await tellOfBalanceEdit(tx, change, changed, now);
   await contractsChanged(tx, core, accountId, customer, now, firstLifecycleEvent([], [changed], now));
   return { data: { id } };

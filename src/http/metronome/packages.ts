@@ -1,4 +1,5 @@
 import { newUuid } from '../../billing/contracts/ids.js';
+import { checkAllCustomFields } from '../../billing/metronome/customFields.js';
 import { archivePackage, createPackage, requirePackage } from '../../billing/metronome/packages.js';
 import { checkThresholdTerms } from '../../billing/thresholdTerms.js';
 import { checkSpendTrackers } from '../../domain/contract/spendTracker.js';
@@ -29,6 +30,7 @@ const create = metronomeEndpoint({
   }),
   async handle(ctx, { name, aliases: given, uniqueness_key: uniquenessKey, ...terms }) {
     await checkTerms(ctx, terms);
+    await checkPartsFields(ctx, terms);
     const { id } = await createPackage(ctx, {
       name,
       aliases: (given ?? []).map(aliasOf),
@@ -59,6 +61,24 @@ async function checkTerms({ tx, accountId, now }: MetronomeContext, terms: Packa
   const { document } = newContractOf(await loadTermsContext(tx, accountId, now), params, owner);
   checkSpendTrackers(document);
   if (terms.rate_card_alias === undefined) await checkThresholdTerms(tx, accountId, { rateCardId, document });
+}
+
+/** Refuses a value of a unique custom field that a part of another package has. */
+async function checkPartsFields({ tx, accountId }: MetronomeContext, terms: PackageTerms): Promise<void> {
+  const parts = [
+    ['package_commit', terms.commits],
+    ['package_credit', terms.credits],
+    ['package_subscription', terms.subscriptions],
+    ['package_scheduled_charge', terms.scheduled_charges],
+  ] as const;
+  for (const [entity, ones = []] of parts) {
+    await checkAllCustomFields(
+      tx,
+      accountId,
+      entity,
+      ones.map((one) => one.custom_fields ?? {}),
+    );
+  }
 }
 
 const get = metronomeEndpoint({

@@ -1,4 +1,4 @@
-import type { EditedContract } from '../../../billing/contracts/edit.js';
+import { type EditedContract, newOnes } from '../../../billing/contracts/edit.js';
 import type { JsonObject, JsonValue } from '../../../json.js';
 import type { EditParams } from '../terms/edit.js';
 import { balanceObject } from './balance.js';
@@ -19,12 +19,10 @@ export function editWords(
   context: ContractContext,
 ): JsonObject {
   const { before, after, added } = edited;
-  const isNew = <T extends { id: string }>(all: readonly T[], old: readonly T[]) =>
-    all.filter(({ id }) => !old.some((one) => one.id === id));
-  const overrides = isNew(after.document.overrides, before.document.overrides);
-  const charges = isNew(after.document.scheduledCharges, before.document.scheduledCharges);
-  const subscriptions = isNew(after.document.subscriptions, before.document.subscriptions);
-  const recurring = isNew(after.document.recurring, before.document.recurring);
+  const overrides = newOnes(before.document.overrides, after.document.overrides);
+  const charges = newOnes(before.document.scheduledCharges, after.document.scheduledCharges);
+  const subscriptions = newOnes(before.document.subscriptions, after.document.subscriptions);
+  const recurring = newOnes(before.document.recurring, after.document.recurring);
   const requested = added.filter(({ recurringId }) => recurringId === null);
   const words: Record<string, JsonValue> = {
     add_commits: shown(
@@ -33,7 +31,9 @@ export function editWords(
     add_credits: shown(
       requested.filter(({ type }) => type === 'CREDIT').map((one) => balanceObject(context, one)),
     ),
-    add_overrides: shown(overrides.map((one) => overrideObject(context, one))),
+    add_overrides: shown(
+      overrides.map((one) => ({ ...overrideObject(context, one), created_at: rfc3339(context.at) })),
+    ),
     add_scheduled_charges: shown(charges.map((one) => chargeObject(context, one))),
     add_subscriptions: shown(subscriptions.map((one) => subscriptionObject(context, after, one))),
     add_recurring_commits: shown(
@@ -54,9 +54,28 @@ function shown(list: JsonObject[]): JsonValue {
   return list.length === 0 ? undefined : list;
 }
 
-/** A part of a parsed edit as JSON: instants are timestamps again, decimals numbers. */
-export function editInWords(value: unknown, key = ''): JsonValue {
-  return rawJson(withTimes(value, key));
+/**
+ * A verb of a parsed edit as JSON: instants are timestamps again, decimals numbers. What a request names by
+ * `commit_id` and the like is `id` in answers (docs.metronome.com/api-reference, "get the edit history of a contract").
+ */
+export function editInWords(value: unknown, verb: string): JsonValue {
+  const words = rawJson(withTimes(value, verb));
+  const named = REQUEST_IDS[verb];
+  return named === undefined || !Array.isArray(words) ? words : words.map((one) => withId(one, named));
+}
+
+const REQUEST_IDS: Readonly<Record<string, string>> = {
+  update_commits: 'commit_id',
+  update_credits: 'credit_id',
+  update_recurring_commits: 'recurring_commit_id',
+  update_recurring_credits: 'recurring_credit_id',
+  update_scheduled_charges: 'scheduled_charge_id',
+  update_subscriptions: 'subscription_id',
+};
+
+function withId(one: JsonValue, named: string): JsonValue {
+  const { [named]: id, ...rest } = one as JsonObject;
+  return { id, ...rest };
 }
 
 function withTimes(value: unknown, key = ''): unknown {

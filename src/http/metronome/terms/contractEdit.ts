@@ -105,7 +105,7 @@ function withGrants(
     ...(params.update_recurring_commits ?? []).map((one) => one.recurring_commit_id),
     ...(params.update_recurring_credits ?? []).map((one) => one.recurring_credit_id),
   ];
-  const { added, changed } = splitByRow(edited);
+  const { added, changed } = splitByRow(edited, state.balances);
   const stored = new Set(added.map(({ id }) => id));
   const made = ids
     .flatMap((id) => grantsMade(state, contract, id, context.now))
