@@ -5,7 +5,7 @@ import { type Transaction, timestamp } from '../storage/db.js';
 import { findIdentifiers, type IdentifierRow } from './identifiers.js';
 import { takeBackFromMetrics } from './metrics/takeBack.js';
 import { iso } from './arrays.js';
-import { addTotals, type Counted, floorTo, HOUR_MS, MINUTE_MS } from './rollup.js';
+import { addTotals, compareSeriesIds, type Counted, floorTo, HOUR_MS, MINUTE_MS } from './rollup.js';
 import { readHours } from './rollupRows.js';
 import { correctTotals } from './totals.js';
 import { replaceCounting, windowAt } from './windows.js';
@@ -20,8 +20,8 @@ export interface Cancellation {
 const CANCEL_WITHIN_MS = 24 * HOUR_MS;
 
 /**
- * Takes one event back: from the commit on, every reading is what it would be had the event never come. Its
- * identifier stays used. `customerNow` tells the time of a customer, given its test clock. Throws `invalid` for an
+ * Takes one event back, whichever dialect sent it: from the commit on, every reading is what it would be had the event
+ * never come. Its identifier stays used. `customerNow` tells the time of a customer, given its test clock. Throws `invalid` for an
  * identifier that is unknown on this meter, cancelled already, or received more than 24 hours ago; returns the event's
  * mode.
  */
@@ -31,24 +31,30 @@ export async function cancelEvent(
   customerNow: (customer: { testClockId: string | null }) => Promise<Instant>,
 ): Promise<{ livemode: boolean }> {
   const place = await findPlace(tx, cancellation);
-  const event = place === null ? null : await findEvent(tx, place);
-  if (place === null || event?.eventName !== cancellation.eventName)
+  const counted = place === null ? null : await findCounted(tx, cancellation, place);
+  if (place === null || counted?.event.eventName !== cancellation.eventName)
     throw unknownEvent(cancellation.identifier);
+  const { event, onMeter } = counted;
   const now = await customerNow(event);
   if (event.createdAt < now - CANCEL_WITHIN_MS) {
     throw invalid('Meter events can only be cancelled within 24 hours of being received.', {
       param: 'cancel[identifier]',
     });
   }
-  // The lock of the series, before anything that depends on what is in it.
-  await addTotals(tx, [{ seriesId: place.seriesId, count: 0n, total: ZERO, arrived: 0n, latest: null }]);
-  if (!(await markCancelled(tx, place, now))) {
+  // The locks of the series, before anything that depends on what is in them.
+  const series = [...new Set([place.seriesId, onMeter.seriesId])].sort(compareSeriesIds);
+  await addTotals(
+    tx,
+    series.map((seriesId) => ({ seriesId, count: 0n, total: ZERO, arrived: 0n, latest: null })),
+  );
+  if (!(await markCancelled(tx, onMeter, now))) {
     throw invalid(`The event with identifier ${cancellation.identifier} has been cancelled already.`, {
       param: 'cancel[identifier]',
     });
   }
-  if (event.eventTimeWindow === null) await takeBack(tx, place, event);
-  else await takeBackWindowed(tx, place, event.eventTimeWindow);
+  if (onMeter.seriesId !== place.seriesId) await markCancelled(tx, place, now);
+  if (event.eventTimeWindow === null) await takeBack(tx, onMeter, event);
+  else await takeBackWindowed(tx, onMeter, event.eventTimeWindow);
   await takeBackFromMetrics(tx, cancellation.accountId, place);
   return { livemode: event.livemode };
 }
@@ -63,6 +69,31 @@ function unknownEvent(identifier: string): Error {
 async function findPlace(tx: Transaction, cancellation: Cancellation): Promise<IdentifierRow | null> {
   const rows = await findIdentifiers(tx, [cancellation]);
   return rows[0] ?? null;
+}
+
+/**
+ * The event as it counts on a meter: at its own place, or, if Metronome's API sent it, where its copy is. Whose series
+ * has the copy was decided when it came, so those of the meter are gone through. Null for one that counts on none.
+ */
+async function findCounted(
+  tx: Transaction,
+  { accountId, eventName, identifier }: Cancellation,
+  place: IdentifierRow,
+): Promise<{ event: EventFacts; onMeter: IdentifierRow } | null> {
+  const own = await findEvent(tx, place);
+  if (own !== null) return { event: own, onMeter: place };
+  const [copy] = await tx.query<{ seriesId: string }>(
+    `select s.series_id::text as "seriesId"
+     from meters m
+     join usage_series s on s.account_id = m.account_id and s.meter_id = m.id and s.dimension_key = ''
+     join meter_events e on e.series_id = s.series_id
+     where m.account_id = $1 and m.event_name = $2 and e.event_time = $3 and e.arrival = $4 and e.identifier = $5`,
+    [accountId, eventName, timestamp(place.timestamp), place.arrival, identifier],
+  );
+  if (copy === undefined) return null;
+  const onMeter = { ...place, seriesId: copy.seriesId };
+  const event = await findEvent(tx, onMeter);
+  return event === null ? null : { event, onMeter };
 }
 
 interface EventFacts {

@@ -36,11 +36,11 @@ const paramsOf = ({ id, contractId }: { id: string; contractId: string }): Param
 });
 
 /** Amounts and ends of the commits, by name. */
-const grants = ({ commits }: Contract) =>
+const grants = ({ commits }: Contract): Record<string, unknown> =>
   Object.fromEntries(
-    commits.map(({ name, access_schedule: access }) => [
-      name,
-      access?.schedule_items.map(({ amount, ending_before: end }) => [amount, end?.slice(0, 10)]),
+    commits.map(({ name, access_schedule: access }): [string, unknown] => [
+      name ?? '',
+      access?.schedule_items.map(({ amount, ending_before: end }) => [amount, end.slice(0, 10)]),
     ]),
   );
 
@@ -197,10 +197,10 @@ describe('a contract as of a date', () => {
     await advance(engine, customer.clockId, '2024-12-15T00:00:00Z');
 
     const amounts = async (at?: string) =>
-      (await read(params, at === undefined ? {} : { as_of_date: at })).commits.map((one) => [
-        one.access_schedule?.schedule_items[0]?.amount,
-        one.description,
-      ]);
+      (await read(params, at === undefined ? {} : { as_of_date: at })).commits
+        .map(({ description, access_schedule: access }) => ({ description, ...access?.schedule_items[0] }))
+        .sort((one, other) => (one.starting_at ?? '').localeCompare(other.starting_at ?? ''))
+        .map(({ amount, description }) => [amount, description]);
     expect(await amounts('2024-10-20T00:00:00Z')).toEqual([[1000, undefined]]);
     expect(await amounts('2024-11-19T00:00:00Z')).toEqual([
       [1000, undefined],
@@ -210,7 +210,7 @@ describe('a contract as of a date', () => {
       [1000, undefined],
       [1300, 'Renamed'],
     ]);
-    expect((await amounts()).map(([amount]) => amount).sort()).toEqual([1000, 1300, 2000]);
+    expect((await amounts()).map(([amount]) => amount)).toEqual([1000, 1300, 2000]);
     const before = await read(params, { as_of_date: '2024-11-20T12:00:00Z' });
     expect(before.recurring_commits?.[0]?.access_amount.quantity).toBe(10);
     expect((await read(params)).recurring_commits?.[0]?.access_amount.quantity).toBe(20);

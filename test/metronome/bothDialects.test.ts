@@ -207,6 +207,64 @@ it('a cancellation through Stripe takes the event back from the metrics too', as
   expect([await onStripe(one), await onMetronome(one)]).toEqual([2, 2]);
 });
 
+it('a cancellation through Stripe takes back an event that Metronome sent, in both dialects', async () => {
+  const one = await world('requests');
+  const sold = await metronome.v1.contracts.products.create({
+    name: 'Requests',
+    type: 'USAGE',
+    billable_metric_id: one.metricId,
+  });
+  await metronome.v1.contracts.create({
+    customer_id: one.uuid,
+    starting_at: monthStart(),
+    rate_card_id: await rateCard(metronome, [{ product_id: sold.data.id, rate_type: 'FLAT', price: 100 }]),
+  });
+  const sent = (transactionId: string, customerId: string, value: string) => ({
+    transaction_id: transactionId,
+    customer_id: customerId,
+    event_type: one.type,
+    timestamp: new Date(now).toISOString(),
+    properties: { value },
+  });
+  const alias = `${one.type}@example.com`;
+  await metronome.v1.usage.ingest({
+    usage: [
+      sent('r-1', one.uuid, '40'),
+      sent('r-2', alias, '2'),
+      sent('r-3', alias, '7'),
+      // A type with a meter, but no value for it: on metrics alone, if on any.
+      sent('r-4', one.uuid, 'many'),
+    ],
+  });
+  await stripe.billing.meterEvents.create({
+    event_name: one.type,
+    identifier: 'r-5',
+    timestamp: now / 1000,
+    payload: { stripe_customer_id: one.cus, value: '1' },
+  });
+  const read = async () => [await onStripe(one), await onMetronome(one), await draftTotal(engine, one.uuid)];
+  const cancel = (identifier: string, type = one.type) =>
+    stripe.billing.meterEventAdjustments.create({ event_name: type, type: 'cancel', cancel: { identifier } });
+  const isThisMonth = new Date(now).toISOString() >= monthStart();
+  const drafted = (quantity: number) => (isThisMonth ? quantity * 100 : 0);
+  expect(await read()).toEqual([50, 50, drafted(50)]);
+  await cancel('r-1');
+  expect(await read()).toEqual([10, 10, drafted(10)]);
+  // The name that it was sent under is nobody's now; what it counted for stays what it was.
+  await metronome.v1.customers.setIngestAliases({ customer_id: one.uuid, ingest_aliases: [] });
+  await cancel('r-3');
+  await metronome.v1.customers.setIngestAliases({ customer_id: one.uuid, ingest_aliases: [alias] });
+  expect(await read()).toEqual([3, 3, drafted(3)]);
+  await expect(cancel('r-3')).rejects.toThrow('cancelled already');
+  await expect(cancel('r-4')).rejects.toThrow('No meter event found');
+  await expect(cancel('r-2', 'calls')).rejects.toThrow('No meter event found');
+  // Its identifier stays used.
+  await metronome.v1.usage.ingest({ usage: [sent('r-1', one.uuid, '1000')] });
+  expect(await read()).toEqual([3, 3, drafted(3)]);
+  const left = await metronome.v1.usage.search({ transactionIds: ['r-1', 'r-2'] });
+  expect(left.map(({ transaction_id: id }) => id)).toEqual(['r-2']);
+});
+
 it('a customer keeps to a sensible number of combinations', async () => {
   const { data: metric } = await metronome.v1.billableMetrics.create({
     name: 'by request',

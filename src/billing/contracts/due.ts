@@ -7,8 +7,9 @@ import { statementAt } from '../../domain/contract/statement.js';
 import { billingPeriods, hasStatement, subscriptionFees } from '../../domain/contract/subscriptions.js';
 import type { Instant, Period } from '../../domain/period.js';
 import { hasLateUsage } from './late.js';
-import { firstOpenStatement, missedCharges } from './open.js';
+import { missedCharges } from './scheduledDrafts.js';
 import { type ContractState, grantContext, invoicedBy, type OpenContract } from './state.js';
+import { firstOpenStatement } from './statements.js';
 
 /** What a contract has to do next. A statement is known by its start. */
 export type ContractStep =

@@ -1,31 +1,26 @@
 import type { Core } from '../../core.js';
+import { withDeductions } from '../../domain/contract/balance.js';
 import type { Balance } from '../../domain/contract/balanceTerms.js';
-import { rollOver, withDeductions } from '../../domain/contract/balance.js';
 import {
   breakDown,
   type BreakdownWindow,
   windowInstants,
   type WindowSize,
 } from '../../domain/contract/breakdown.js';
-import { type BalanceRecord, type ContractRecord, termsOf } from '../../domain/contract/contract.js';
+import { type BalanceRecord, termsOf } from '../../domain/contract/contract.js';
 import {
   computeUsageInvoice,
   cutInstants,
   type DraftInvoice,
-  type ImportedUsage,
   type UsageInvoiceInput,
 } from '../../domain/contract/draft.js';
-import { type CountedUsage, countedOwn, uncounted } from '../../domain/contract/late.js';
 import { statementDate } from '../../domain/contract/issueDates.js';
-import { chargeStatement, scheduledInvoices } from '../../domain/contract/scheduledInvoices.js';
-import { statementsBetween } from '../../domain/contract/statement.js';
-import { billingPeriods } from '../../domain/contract/subscriptions.js';
-import type { Instant, Period } from '../../domain/period.js';
+import { type CountedUsage, countedOwn, uncounted } from '../../domain/contract/late.js';
+import type { Instant } from '../../domain/period.js';
 import type { CustomerRecord } from '../../storage/customers.js';
 import type { Queryable } from '../../storage/db.js';
 import { balancesBefore, customerSpend, type SpendElsewhere } from './customerSpend.js';
-import { stableId, usageInvoiceId } from './ids.js';
-import { balancesTaken, type ImportedStatement, importedStatements, soldIn } from './imported.js';
+import { balancesTaken, type ImportedStatement, soldIn } from './imported.js';
 import {
   billedElsewhere,
   countedOf,
@@ -34,7 +29,10 @@ import {
   lateInvoiceId,
   lateStatements,
 } from './late.js';
-import { type ContractState, invoicedBy, loadContractState, type OpenContract } from './state.js';
+import { applyRollover, type PendingRollover, pendingRollovers } from './rollover.js';
+import { scheduledDrafts } from './scheduledDrafts.js';
+import { type ContractState, loadContractState, type OpenContract } from './state.js';
+import { firstOpenStatement, openStatements, type Reopened, type Statement } from './statements.js';
 import {
   type ContractProduct,
   createUsageReader,
@@ -62,13 +60,6 @@ export interface OpenOptions {
   handOver?: string;
 }
 
-export interface Reopened {
-  contractId: string;
-  invoiceId: string;
-  /** Of the statement; null of one over late usage alone. */
-  periodStart: Instant | null;
-}
-
 /** The open invoices of a customer, and the balances after all of them. */
 export interface OpenInvoices {
   state: ContractState;
@@ -82,12 +73,6 @@ export interface OpenInvoices {
   counted: Map<string, () => CountedUsage[]>;
   /** What the next contract takes over from one that is over and not final yet, by the renewal's id. */
   rolledOver: PendingRollover[];
-}
-
-export interface PendingRollover {
-  fromContractId: string;
-  balance: BalanceRecord;
-  entries: { balanceId: string; entry: Balance['entries'][number] }[];
 }
 
 /**
@@ -112,18 +97,6 @@ export function openInvoicesOf(
   options: OpenOptions,
 ): Promise<OpenInvoices> {
   return computeOpen(state, createUsageReader(q, state.accountId, state.customer.id), options);
-}
-
-/** A statement to compute. */
-export interface Statement {
-  open: OpenContract;
-  period: Period;
-  invoiceId: string;
-  /** Whether it bills what has come late for earlier ones. */
-  takesLate?: boolean;
-  isReopened?: boolean;
-  /** Given instead of metered usage. */
-  imported?: ImportedUsage | undefined;
 }
 
 interface StatementInput extends UsageInvoiceInput {
@@ -151,7 +124,7 @@ export async function computeOpen(
   );
   const renewed = new Set<string>();
   const renew = (until: Instant) => {
-    for (const rollover of pendingRollovers(state, balances, until, renewed, options)) {
+    for (const rollover of pendingRollovers(state, balances, until, renewed, options.handOver)) {
       balances = applyRollover(balances, rollover);
       result.rolledOver.push(rollover);
     }
@@ -214,47 +187,6 @@ function asRecord(record: BalanceRecord, balance: Balance): BalanceRecord {
   return record.entries === balance.entries ? record : { ...record, entries: balance.entries };
 }
 
-/** The statements to compute, in the order in which they become final. */
-function openStatements(state: ContractState, { reopen, imports = [] }: OpenOptions): Statement[] {
-  const statements: Statement[] = importedStatements(state, imports);
-  for (const open of state.contracts) {
-    const { contract } = open;
-    if (contract.rateCardId === null) continue;
-    // The first one takes what has come late; a reopened one takes it back that had it before.
-    let takesLate = reopen?.contractId !== contract.id && hasLateUsage(state, open);
-    for (const period of statementsOf(open, firstOpen(open), state.at + 1)) {
-      const invoiceId = usageInvoiceId(state.accountId, contract.id, period.start);
-      statements.push({ open, period, invoiceId, takesLate });
-      takesLate = false;
-    }
-    if (reopen?.contractId !== contract.id || reopen.periodStart === null) continue;
-    const { invoiceId, periodStart } = reopen;
-    const [period] = statementsBetween(termsOf(contract), periodStart, periodStart + 1);
-    const isLateBilled = state.lateUsage === 'bill';
-    if (period !== undefined) {
-      statements.push({ open, period, invoiceId, takesLate: isLateBilled, isReopened: true });
-    }
-  }
-  return statements.sort((a, b) => a.period.end - b.period.end || a.period.start - b.period.start);
-}
-
-/** Where the statements that are not final begin. */
-export function firstOpen({ contract, closedThrough }: OpenContract): Instant {
-  return Math.max(closedThrough ?? contract.startingAt, contract.startingAt);
-}
-
-/** The statements in `[from, to)`; where one that is final ended early, the next goes on from there. */
-export function statementsOf(
-  { contract, closedThrough }: OpenContract,
-  from: Instant,
-  to: Instant,
-): Period[] {
-  return statementsBetween(termsOf(contract), from, to).map(({ start, end }) => {
-    const cut = closedThrough !== null && start < closedThrough && closedThrough < end;
-    return { start: cut ? closedThrough : start, end };
-  });
-}
-
 /** The late statement of a contract that has no other one left, or of one that is made anew. */
 async function lateDraft(
   state: ContractState,
@@ -274,15 +206,6 @@ async function lateDraft(
   const invoice = lateInvoice(state, open, late, balances, products, invoiceId);
   if (invoice !== null) counted.set(invoiceId, () => countedOf(late, invoice));
   return invoice;
-}
-
-/** The contract's first statement that is not final, begun or not; null where there is none left. */
-export function firstOpenStatement(open: OpenContract): Period | null {
-  const { rateCardId, document } = open.contract;
-  if (rateCardId === null) return null;
-  const generated = document.statements.generationStartingAt ?? Number.NEGATIVE_INFINITY;
-  const from = Math.max(firstOpen(open), generated);
-  return statementsOf(open, from, from + 1)[0] ?? null;
 }
 
 async function statementInput(
@@ -356,140 +279,4 @@ function billedCharges({ billed }: OpenContract): Set<string> {
   return new Set(
     [...billed.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length)),
   );
-}
-
-async function scheduledDrafts(
-  state: ContractState,
-  open: OpenContract,
-  balances: readonly BalanceRecord[],
-  reader: UsageReader,
-): Promise<DraftInvoice[]> {
-  const { contract, card, rates, billed } = open;
-  const terms = termsOf(contract);
-  const issued = new Set(billed.values());
-  return scheduledInvoices({
-    terms,
-    rates,
-    products: await reader.products(card, state.at),
-    units: state.units,
-    balances: invoicedBy(balances, contract.id),
-    from: contract.startingAt - CENTURY_MS,
-    to: Number.MAX_SAFE_INTEGER,
-    feesTo: feesUntil(contract, state.at),
-    missedChargeItems: missedCharges(open),
-    issueDates: contract.document.issueDates,
-    isBilled: (key) => billed.has(key),
-    idOf: (key) => freeId(state.accountId, key, issued),
-  });
-}
-
-const CENTURY_MS = 100 * 366 * 86_400_000;
-
-/** Something added on the date of an invoice that is final gets a second invoice of that date. */
-function freeId(accountId: string, key: string, issued: ReadonlySet<string | null>): string {
-  for (let copy = 1; ; copy += 1) {
-    const id = stableId(accountId, copy === 1 ? key : `${key}/${copy}`);
-    if (!issued.has(id)) return id;
-  }
-}
-
-/** Fees are shown up to the next date of each subscription. */
-function feesUntil(contract: ContractRecord, at: Instant): Instant {
-  const terms = termsOf(contract);
-  const ends = terms.subscriptions.flatMap((subscription) => {
-    const from = Math.max(at, subscription.startingAt, contract.startingAt);
-    return billingPeriods(subscription, terms, from, from + 1).map(({ end }) => end + 1);
-  });
-  return Math.max(at + 1, ...ends);
-}
-
-/** Charges of a consolidating contract whose statement became final without them. */
-export function missedCharges({ contract, closedThrough, billed }: OpenContract): Set<string> {
-  if (!contract.document.consolidatesScheduledCharges || closedThrough === null) return new Set();
-  const terms = termsOf(contract);
-  const missed = terms.scheduledCharges.flatMap(({ items }) =>
-    items.filter((item) => {
-      const statement = chargeStatement(terms, item);
-      return statement !== null && statement.end <= closedThrough && !billed.has(`scheduled/${item.id}`);
-    }),
-  );
-  return new Set(missed.map(({ id }) => id));
-}
-
-/**
- * What renewals that have begun by `until` take over from contracts that are not final through their end. Later nothing
- * moves any more: a void gives back to the old contract alone. `done` keeps those that were asked for before.
- */
-function pendingRollovers(
-  state: ContractState,
-  balances: readonly BalanceRecord[],
-  until: Instant,
-  done: Set<string>,
-  { handOver }: OpenOptions,
-): PendingRollover[] {
-  const pending: PendingRollover[] = [];
-  for (const { contract } of state.contracts) {
-    if (contract.startingAt > until || done.has(contract.id)) continue;
-    done.add(contract.id);
-    for (const { fromContractId, toContractId } of contract.document.transitions) {
-      if (toContractId !== contract.id) continue;
-      if (isClosed(state, fromContractId) && fromContractId !== handOver) continue;
-      pending.push(...rolloversOf(state, balances, fromContractId, contract));
-    }
-  }
-  return pending;
-}
-
-/** Whether the contract's last statement is final. */
-function isClosed(state: ContractState, contractId: string): boolean {
-  const open = state.contracts.find(({ contract }) => contract.id === contractId);
-  const end = open?.contract.endingBefore ?? null;
-  return end !== null && open?.closedThrough != null && open.closedThrough >= end;
-}
-
-function rolloversOf(
-  state: ContractState,
-  balances: readonly BalanceRecord[],
-  fromContractId: string,
-  renewal: ContractRecord,
-): PendingRollover[] {
-  const known = new Set(balances.map(({ id }) => id));
-  return balances
-    .filter(({ contractId }) => contractId === fromContractId)
-    .flatMap((balance) => {
-      const balanceId = stableId(state.accountId, `rollover/${renewal.id}/${balance.id}`);
-      if (known.has(balanceId)) return [];
-      const moved = rollOver(balance, {
-        contractId: renewal.id,
-        at: renewal.startingAt,
-        accessUntil: renewal.endingBefore ?? renewal.startingAt + longestSegment(balance),
-        balanceId,
-        segmentId: stableId(state.accountId, `rollover/${renewal.id}/${balance.id}/segment`),
-      });
-      if (moved === null) return [];
-      const record: BalanceRecord = {
-        ...balance,
-        ...moved.renewed,
-        uniquenessKey: null,
-        invoiceContractId: null,
-        origin: 'rollover',
-      };
-      const entries = moved.entries.map((entry) => ({ balanceId: balance.id, entry }));
-      return [{ fromContractId, balance: record, entries }];
-    });
-}
-
-/** An open-ended renewal keeps what it takes over for as long as the grant lasted before. */
-function longestSegment({ access }: Balance): number {
-  return Math.max(...access.map(({ startingAt, endingBefore }) => endingBefore - startingAt));
-}
-
-function applyRollover(balances: readonly BalanceRecord[], rollover: PendingRollover): BalanceRecord[] {
-  const changed = balances.map((balance) => {
-    const own = rollover.entries.filter(({ balanceId }) => balanceId === balance.id);
-    return own.length === 0
-      ? balance
-      : { ...balance, entries: [...balance.entries, ...own.map(({ entry }) => entry)] };
-  });
-  return [...changed, rollover.balance];
 }

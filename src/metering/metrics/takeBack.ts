@@ -23,9 +23,10 @@ export async function takeBackFromMetrics(
   place: EventPlace,
 ): Promise<void> {
   const [row] = await tx.query<{ type: string; customerKey: string; payload: Record<string, unknown> }>(
-    `select m.event_name as type, s.customer_id as "customerKey", e.payload
+    `select case when s.meter_id = '' then s.dimension_key else m.event_name end as type,
+       s.customer_id as "customerKey", e.payload
      from meter_events e join usage_series s on s.series_id = e.series_id
-     join meters m on m.account_id = s.account_id and m.id = s.meter_id
+     left join meters m on m.account_id = s.account_id and m.id = s.meter_id
      where e.series_id = $1 and e.event_time = $2 and e.arrival = $3`,
     [place.seriesId, iso(place.timestamp), place.arrival.toString()],
   );

@@ -61,7 +61,8 @@ function shown(list: JsonObject[]): JsonValue {
 export function editInWords(value: unknown, verb: string): JsonValue {
   const words = rawJson(withTimes(value, verb));
   const named = REQUEST_IDS[verb];
-  return named === undefined || !Array.isArray(words) ? words : words.map((one) => withId(one, named));
+  if (named === undefined || !Array.isArray(words)) return words;
+  return (words as readonly JsonValue[]).map((one) => withId(one, named));
 }
 
 const REQUEST_IDS: Readonly<Record<string, string>> = {
