@@ -65,7 +65,7 @@ function eventsOfContract(contract: ContractRecord): LifecycleEvent[] {
 }
 
 function eventsOfBalance(balance: BalanceRecord): LifecycleEvent[] {
-  const { type, access, archivedAt, origin, createdAt, contractId } = balance;
+  const { type, access, archivedAt, recurringId, createdAt, contractId } = balance;
   const noun = type === 'CREDIT' ? 'credit' : 'commit';
   const event = (what: string, at: Instant, segmentIndex: number | null = null): LifecycleEvent => ({
     type: `${noun}.${what}`,
@@ -79,7 +79,8 @@ function eventsOfBalance(balance: BalanceRecord): LifecycleEvent[] {
     event('segment.end', endingBefore, index),
   ]);
   return [
-    event('create', origin === 'recurring' ? (access[0]?.startingAt ?? createdAt) : createdAt),
+    // Also of a grant that an edit has stored: it was told of when its access began.
+    event('create', recurringId === null ? createdAt : (access[0]?.startingAt ?? createdAt)),
     ...lived.filter(({ at }) => archivedAt === null || at < archivedAt),
     ...(archivedAt === null ? [] : [event('archive', archivedAt)]),
   ];
