@@ -29,7 +29,7 @@ export interface NotifierDeps {
 
 const SIGNAL_DEADLINE_MS = (CLAIM_SECONDS / 2) * 1000;
 /** A workflow that was told of an alert and has not recorded it by then is not waited for. */
-const ALERT_PATIENCE_MS = 500;
+const ALERT_PATIENCE_MS = 200;
 
 /** Tells the subscriptions of one claimed customer, and sees to its due alerts. */
 export class Telling {
@@ -71,8 +71,9 @@ export class Telling {
       else handed.set(subscription, [...(handed.get(subscription) ?? []), alert]);
     }
     const receivers = new Set([...concerned(customer), ...handed.keys()]);
-    await this.#signalAll([...receivers], handed);
+    // Before anybody is signalled: where a workflow has not done it, signals take their time too.
     for (const alert of own) await this.#deps.fireAlert(alert);
+    await this.#signalAll([...receivers], handed);
     if (customer.urgent) await clearUrgent(this.#deps.db, customer.accountId, customer.customerId);
   }
 
@@ -101,9 +102,14 @@ export class Telling {
     const { accountId, subscriptionId } = subscription;
     const { log, signal, fireAlert } = this.#deps;
     try {
-      await withDeadline(
+      const told = withDeadline(
         signal({ accountId, subscriptionId }, this.#batchFor(subscription, readings, alerts)),
       );
+      // A signal that takes long means a server with a backlog; the workflow would come to the alert later still.
+      if (alerts.length > 0 && !(await settlesWithin(told, ALERT_PATIENCE_MS))) {
+        for (const alert of alerts) await fireAlert(alert);
+      }
+      await told;
       for (const { alertId } of alerts) this.#signalled[alertId] = Date.now();
     } catch (error) {
       if (isGone(error)) {
@@ -142,6 +148,20 @@ export class Telling {
 function isGone(error: unknown): boolean {
   if (error instanceof BillingError) return error.kind === 'not_found';
   return error instanceof Error && error.name === 'WorkflowNotFoundError';
+}
+
+async function settlesWithin(work: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const settled = work.then(
+    () => true,
+    () => true,
+  );
+  const inTime = await Promise.race([settled, patience]);
+  clearTimeout(timer);
+  return inTime;
 }
 
 /** A signal that comes through after all does no harm, but the claim must not outlive its time. */
