@@ -9,9 +9,10 @@ import { firstLifecycleEvent } from '../../domain/contract/lifecycle.js';
 import { notFound } from '../../domain/errors.js';
 import { findContract } from '../../storage/contracts.js';
 import { resolveRateCard } from '../../storage/rateCards.js';
-import { contractContext, contractOf, earlierObject, inCreationOrder, loadView } from './contractView.js';
+import { contractListParams, listedContracts, shown } from './contractList.js';
+import { contractContext, contractOf, earlierObject, loadView } from './contractView.js';
 import { EMPTY, type MetronomeContext, type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
-import { boolean, customerId, hourTimestamp, list, object, text, timestamp, uuid } from './params.js';
+import { boolean, customerId, hourTimestamp, list, object, text, uuid } from './params.js';
 import { contractObject } from './render/contract.js';
 import { rfc3339 } from './render.js';
 import { contractParams, newContractOf } from './terms/contract.js';
@@ -19,7 +20,6 @@ import { loadTermsContext } from './terms/context.js';
 import { agreedParams } from './terms/packaged.js';
 
 const named = { customer_id: customerId(), contract_id: uuid() };
-const shown = { include_balance: boolean().optional(), include_ledgers: boolean().optional() };
 
 const create = metronomeEndpoint({
   method: 'POST',
@@ -71,28 +71,14 @@ const listAll = metronomeEndpoint({
   method: 'POST',
   path: '/v1/contracts/list',
   transactional: false,
-  body: object({
-    customer_id: customerId(),
-    ...shown,
-    include_archived: boolean().optional(),
-    covering_date: timestamp().optional(),
-    starting_at: timestamp().optional(),
-  }),
+  body: contractListParams,
   async handle(ctx, input) {
     const view = await loadView(ctx, input.customer_id);
-    const contracts = inCreationOrder(view)
-      .filter(({ archivedAt }) => archivedAt === null || input.include_archived === true)
-      .filter(({ startingAt }) => input.starting_at === undefined || startingAt >= input.starting_at)
-      .filter((one) => input.covering_date === undefined || covers(one, input.covering_date));
     const data = [];
-    for (const { id } of contracts) data.push(await contractV1(ctx, view, id, input));
+    for (const { id } of listedContracts(view, input)) data.push(await contractV1(ctx, view, id, input));
     return { data };
   },
 });
-
-export function covers(contract: { startingAt: number; endingBefore: number | null }, at: number): boolean {
-  return contract.startingAt <= at && (contract.endingBefore === null || at < contract.endingBefore);
-}
 
 /** v1 shows a contract as it was made, as it is, and no amendments: edits have taken their place. */
 async function contractV1(

@@ -8,18 +8,17 @@ import type { ContractRecord } from '../../domain/contract/contract.js';
 import { invalid } from '../../domain/errors.js';
 import type { JsonObject, JsonValue } from '../../json.js';
 import { type ContractEdit, findContractEdits } from '../../storage/contracts.js';
+import { contractListParams, listedContracts, shown } from './contractList.js';
 import {
   type BalanceOptions,
   contractContext,
   contractOf,
   type ContractView,
   earlierObject,
-  inCreationOrder,
   loadView,
 } from './contractView.js';
-import { covers } from './contracts.js';
 import { type MetronomeEndpoint, metronomeEndpoint } from './endpoint.js';
-import { boolean, customerId, object, timestamp, uuid } from './params.js';
+import { customerId, object, timestamp, uuid } from './params.js';
 import { rawJson } from './render/common.js';
 import { contractObject } from './render/contract.js';
 import { editWords } from './render/edit.js';
@@ -27,8 +26,6 @@ import { rfc3339 } from './render.js';
 import { loadTermsContext } from './terms/context.js';
 import { editedContract } from './terms/contractEdit.js';
 import { editParams } from './terms/edit.js';
-
-const shown = { include_balance: boolean().optional(), include_ledgers: boolean().optional() };
 
 const retrieve = metronomeEndpoint({
   method: 'POST',
@@ -61,24 +58,14 @@ const listAll = metronomeEndpoint({
   method: 'POST',
   path: '/v2/contracts/list',
   transactional: false,
-  body: object({
-    customer_id: customerId(),
-    ...shown,
-    include_archived: boolean().optional(),
-    covering_date: timestamp().optional(),
-    starting_at: timestamp().optional(),
-  }),
+  body: contractListParams,
   async handle(ctx, input) {
     if (input.covering_date !== undefined && input.starting_at !== undefined) {
       throw invalid("Invalid 'covering_date': cannot be combined with starting_at.");
     }
     const view = await loadView(ctx, input.customer_id);
     return {
-      data: inCreationOrder(view)
-        .filter(({ archivedAt }) => archivedAt === null || input.include_archived === true)
-        .filter(({ startingAt }) => input.starting_at === undefined || startingAt >= input.starting_at)
-        .filter((one) => input.covering_date === undefined || covers(one, input.covering_date))
-        .map((one) => objectOf(view, one, input)),
+      data: listedContracts(view, input).map((one) => objectOf(view, one, input)),
     };
   },
 });
